@@ -1,0 +1,1 @@
+$(call library, lib/conf, yaml-0.1,,$(B)/lib/base.a,yajl)
