@@ -1,0 +1,1 @@
+$(call program, joblet-runtime, joblet-runtime, lib/base, libseccomp libcap, $(STATIC), -lyajl_s)
