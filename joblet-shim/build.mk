@@ -1,0 +1,1 @@
+$(call program, joblet-shim, joblet-shim, lib/base, , $(STATIC))
