@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The listening socket of jobletd. It is bound by the core, which may use any port, and handed to every
+// gateway in turn.
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "jobletd/gateway_listen.h"
+
+#define BACKLOG 1024
+
+static int bind_to(const struct addrinfo *a, int *out)
+{
+	cleanup_close int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1, off = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	// `::` takes IPv4 clients too, whatever the machine's default is.
+	if (a->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
+		return -errno;
+	if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+		return -errno;
+	*out = take_fd(fd);
+	return 0;
+}
+
+int gateway_listen(const char *address, unsigned port, int *out, struct err *e)
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC,
+				 .ai_socktype = SOCK_STREAM,
+				 .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo *list = NULL;
+	char service[8];
+
+	snprintf(service, sizeof(service), "%u", port);
+	int gai = getaddrinfo(address, service, &hints, &list);
+	if (gai)
+		return err_set(e, -EINVAL, "server.address \"%s\": %s", address, gai_strerror(gai));
+	int rc = bind_to(list, out);
+	freeaddrinfo(list);
+	if (rc == -EADDRINUSE)
+		return err_set(e, rc, "port %u of %s is in use by another program", port, address);
+	if (rc)
+		return err_sys(e, rc, "cannot listen on %s port %u", address, port);
+	return 0;
+}
+
+unsigned gateway_listen_port(int fd)
+{
+	struct sockaddr_storage a;
+	socklen_t len = sizeof(a);
+
+	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+		return 0;
+	if (a.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *)(void *)&a)->sin6_port);
+	return ntohs(((struct sockaddr_in *)(void *)&a)->sin_port);
+}

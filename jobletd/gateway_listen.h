@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// The listening socket of jobletd.
+#pragma once
+
+#include "lib/base/base.h"
+#include "lib/base/err.h"
+
+// Binds to an IPv4 or IPv6 address, or a name; port 0 takes a free one. *out is the caller's, non-blocking.
+// -EADDRINUSE and others, with address and port in the text.
+int gateway_listen(const char *address, unsigned port, int *out, struct err *e) attr_must_check;
+unsigned gateway_listen_port(int fd);

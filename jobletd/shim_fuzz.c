@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fuzzes what the shim leaves for the daemon: its answer at the start, and the exit file.
+#include <string.h>
+
+#include "jobletd/shim.h"
+#include "lib/base/base.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	cleanup_free char *text = xstrndup((const char *)data, size);
+	cleanup_free char *message = NULL;
+	size_t len = strlen(text);
+	struct err e = {0};
+	int64_t pid;
+	int code;
+
+	if (shim_answer_parse(text, len, &pid, &message, &e) == 0) {
+		if (!message || pid > INT32_MAX || pid < -1000000)
+			abort();
+	} else if (message || !e.msg[0]) {
+		abort();
+	}
+	if (shim_exit_parse(text, len, &code) == 0 && (code < -1 || code > 255))
+		abort();
+	return 0;
+}
