@@ -1,0 +1,1 @@
+$(call program, joblet-inject, tests/inject, lib/base, libseccomp)

@@ -1,0 +1,1 @@
+$(call program, joblet-probe, tests/probe, lib/base,, $(STATIC), -lyajl_s)
