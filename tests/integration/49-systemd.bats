@@ -6,9 +6,14 @@
 #	INIT=systemd hack/vm.sh hack/integration.sh tests/integration/49-systemd.bats
 bats_require_minimum_version 1.5.0
 
+is_place() { [ -n "${JOBLET_VM:-}" ] && [ "$(cat /proc/1/comm)" = systemd ]; }
+
+setup() {
+	is_place || skip "this replaces the machine's installation, under systemd: INIT=systemd hack/vm.sh makes such a machine"
+}
+
 setup_file() {
-	[ "$(cat /proc/1/comm)" = systemd ] || skip "process 1 is not systemd"
-	[ -n "${JOBLET_VM:-}" ] || skip "this would replace the machine's own installation; INIT=systemd hack/vm.sh makes one for it"
+	is_place || return 0
 	export SOURCE=${JOBLET_SOURCE:-$BATS_TEST_DIRNAME/../..} JOBLET_HOME=/opt/joblet RNX_CONFIG=/opt/joblet/config/rnx-config.yml
 	unset PREFIX
 	# What the host has installed is seen here, too.
@@ -24,7 +29,7 @@ setup_file() {
 }
 
 teardown_file() {
-	[ -n "${SOURCE:-}" ] || return 0
+	is_place || return 0
 	umount "$SOURCE/hack/base_tree.sh"
 	! grep -q ' /opt/joblet/runtimes ' /proc/self/mounts || umount /opt/joblet/runtimes
 }

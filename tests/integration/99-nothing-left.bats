@@ -6,6 +6,9 @@
 setup_file() {
 	. "${JOBLET_SOURCE:-$BATS_TEST_DIRNAME/../..}/hack/traces.sh"
 	export -f test_traces test_processes test_cgroups standing_traces
+}
+
+setup() {
 	if [ -z "${JOBLET_TEST_NAME:-}" ] || [ ! -e "/tmp/$JOBLET_TEST_NAME/before" ]; then
 		skip "hack/integration.sh has to be asked, which knows how the machine was before"
 	fi
