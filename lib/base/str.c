@@ -316,7 +316,7 @@ void strv_add_take(char ***v, char *s)
 
 	// Room doubles at powers of two, so a vector needs no field for its capacity.
 	if (n == 0)
-		*v = xcalloc(2, sizeof(char *));
+		*v = xrealloc(*v, 2 * sizeof(char *));
 	else if ((n & (n - 1)) == 0)
 		*v = xrealloc(*v, (n * 2 + 1) * sizeof(char *));
 	(*v)[n] = s;
