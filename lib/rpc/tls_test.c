@@ -107,7 +107,7 @@ static char *pem_of(X509 *c, EVP_PKEY *k)
 	if (!(c ? PEM_write_bio_X509(b, c) : PEM_write_bio_PrivateKey(b, k, NULL, NULL, 0, NULL, NULL)))
 		abort();
 	long len = BIO_get_mem_data(b, &data);
-	char *text = xstrndup(data, (size_t)len);
+	char *text = xasprintf("%.*s", (int)len, data);
 	BIO_free(b);
 	return text;
 }
