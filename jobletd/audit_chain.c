@@ -90,7 +90,9 @@ static int take_apart(const char *line, size_t len, struct parts *p, struct err 
 	if (len < sizeof(START) + TAIL_LEN || memcmp(line, START, sizeof(START) - 1) != 0)
 		return err_set(e, -EINVAL, "not a record");
 	const char *at = line + sizeof(START) - 1;
-	size_t n = strspn(at, "0123456789");
+	size_t n = 0;
+	while (at + n < line + len && at[n] >= '0' && at[n] <= '9')
+		n++;
 	if (n == 0 || n >= sizeof(number) || at[n] != ',' || (n > 1 && at[0] == '0'))
 		return err_set(e, -EINVAL, "not a record: its number is none");
 	memcpy(number, at, n);
