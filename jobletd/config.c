@@ -137,17 +137,22 @@ static int finish_process(const struct reading *r)
 	return 0;
 }
 
-static int find_base_tree(struct config *c, struct err *e)
+static void find_base_tree(struct config *c)
 {
 	cleanup_free char *dir = xasprintf("%s/base", c->path.runtimes);
 
 	if (!c->filesystem.base_version)
 		c->filesystem.base_version = newest_version(dir);
-	if (!c->filesystem.base_version)
+	if (c->filesystem.base_version)
+		c->filesystem.base_tree = xasprintf("%s/%s/isolated", dir, c->filesystem.base_version);
+}
+
+int config_check_base(const struct config *c, struct err *e)
+{
+	if (!c->filesystem.base_tree)
 		return err_set(e, -ENOENT,
-			       "%s: there is no base tree for jobs in %s: hack/quickstart.sh makes one",
-			       c->file, dir);
-	c->filesystem.base_tree = xasprintf("%s/%s/isolated", dir, c->filesystem.base_version);
+			       "%s: there is no base tree for jobs in %s/base: hack/quickstart.sh makes one",
+			       c->file, c->path.runtimes);
 	if (access(c->filesystem.base_tree, F_OK) < 0)
 		return err_sys(e, -errno, "%s: base tree %s", c->file, c->filesystem.base_tree);
 	return 0;
@@ -292,9 +297,8 @@ int config_load(const char *file, struct config **out, struct err *e)
 	}
 	if (rc == 0)
 		rc = config_read(c, text, len, e);
-	if (rc == 0)
-		rc = find_base_tree(c, e);
 	if (rc == 0) {
+		find_base_tree(c);
 		find_programs(c);
 		find_audit_log(c);
 	}

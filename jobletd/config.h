@@ -67,7 +67,7 @@ struct config {
 
 	struct {
 		char *base_version; // of runtimes/base; default the newest
-		char *base_tree;    // absolute: <runtimes>/base/<version>/isolated
+		char *base_tree;    // <runtimes>/base/<version>/isolated; NULL: no version is there
 	} filesystem;
 
 	struct {
@@ -96,6 +96,8 @@ int config_load(const char *file, struct config **out, struct err *e) attr_must_
 // can tell (home, path, base tree, programs that are not named). text ends with a NUL. -EINVAL. Pure.
 int config_read(struct config *c, const char *text, size_t len, struct err *e) attr_must_check;
 void config_free(struct config *c);
+// Whether the base tree of jobs is there: -ENOENT when there is none of that version, or none at all.
+int config_check_base(const struct config *c, struct err *e) attr_must_check;
 
 // What is in force, every key, as YAML; private keys and certificates as "***".
 void config_print(const struct config *c, struct buf *out);

@@ -59,7 +59,7 @@ static void accepts(void)
 	char path[160];
 
 	int rc = load("version: \"3.0\"\n" PEM, 0600, &c, &e);
-	ok(rc == 0, "the smallest file", e.msg);
+	ok(rc == 0 && config_check_base(c, &e) == 0, "the smallest file", e.msg);
 	if (rc == 0) {
 		snprintf(path, sizeof(path), "%s/state/exits", dir);
 		ok(str_eq(c->path.exits, path) && str_eq(c->home, dir), "paths hang off the home",
@@ -197,8 +197,11 @@ static void refuses(void)
 	refused("not PEM", "security:\n  serverCert: x\n  serverKey: y\n  caCert: z\n",
 		"yml:2: security.serverCert");
 	refused("not YAML", "server:\n\tport: 3\n" PEM, "yml:2:");
-	refused("unknown base version", "filesystem:\n  baseVersion: 9.9.9\n" PEM, "9.9.9");
-	int rc = load(PEM, 0640, &c, &e);
+	int rc = load("filesystem:\n  baseVersion: 9.9.9\n" PEM, 0600, &c, &e);
+	ok(rc == 0 && config_check_base(c, &e) == -ENOENT && strstr(e.msg, "9.9.9"), "unknown base version",
+	   e.msg);
+	config_free(c);
+	rc = load(PEM, 0640, &c, &e);
 	ok(rc == -EPERM && strstr(e.msg, "chmod 600"), "readable by the group", e.msg);
 	config_free(c);
 	rc = config_load("/nonexistent/joblet-config.yml", &c, &e);

@@ -375,6 +375,8 @@ int main(int argc, char **argv)
 	if (rc)
 		return rc == 2 ? 2 : 0;
 	rc = config_load(o.config, &d.cfg, &e);
+	if (!rc && !o.print_only)
+		rc = config_check_base(d.cfg, &e);
 	if (!rc && (o.check_only || o.print_only))
 		return say_config(take_ptr(d.cfg), o.print_only);
 	if (!rc && chdir("/") < 0)
