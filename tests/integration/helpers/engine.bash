@@ -63,8 +63,9 @@ engine_namespaces() {
 	cat >"$ENGINE/keeper.sh" <<-'EOF'
 		ENGINE=$1
 		ip link set lo up || exit 1
-		# Podman names no place where the runtime remembers containers.
-		mkdir -p /run/joblet-runtime && mount -t tmpfs joblet-test /run/joblet-runtime || exit 1
+		# Podman names no place where the runtime remembers containers. All of /run, since whoever removes a folder
+		# that is a mount point elsewhere takes that mount away.
+		mount -t tmpfs -o mode=755 joblet-test /run || exit 1
 		mount --bind "$ENGINE/subuid" /etc/subuid && mount --bind "$ENGINE/subuid" /etc/subgid || exit 1
 		echo ready >"$ENGINE/ready"
 		exec sleep infinity
@@ -165,6 +166,5 @@ engine_teardown_file() {
 	kill "$ENGINE_KEEPER"
 	wait_until test ! -e "/proc/$ENGINE_KEEPER" || true
 	rm -rf --one-file-system "$ENGINE" || bad=1
-	rmdir /run/joblet-runtime 2>/dev/null || true # where the keeper had its own; a runtime's own is not empty
 	[ -z "$(engine_cgroups)" ] && ! grep -q "$ENGINE" /proc/self/mountinfo && [ "$bad" = 0 ]
 }
