@@ -20,6 +20,8 @@
 #define READS_MAX   4096
 #define PIPE_NARROW (64 << 10) // the kernel's own size
 #define PIPE_WIDE   (1 << 20)
+#define IN_MAX	    (128 << 10)
+#define SAID_MAX    4096
 
 static void stream_ready(struct source *s, uint32_t events);
 
@@ -29,12 +31,15 @@ static struct stream {
 	bool is_wide;
 } streams[2] = {{.source = {.fd = -1, .ready = stream_ready}}, {.source = {.fd = -1, .ready = stream_ready}}};
 
-static char in[128 << 10] __attribute__((aligned(4096)));
+static char buffer[SAID_MAX + IN_MAX] __attribute__((aligned(4096)));
+static char *const in = buffer + SAID_MAX; // what was read; there is room for said before it
 static enum output_stderr stderr_whose;
-static bool is_paused;	// a log, or a client without one, cannot take more: what is in `in` stays there
-static bool is_last;	// the job has ended: a stream that has nothing more to read now is at its end
-static bool is_held;	// said is all that came, and has gone nowhere yet
-static char said[4096]; // the end of what the runtime said
+static bool
+    is_paused;	     // a log, or a client without one, cannot take more: what it was given stays where it is
+static bool is_last; // the job has ended: a stream that has nothing more to read now is at its end
+static bool is_held; // said is all that came, and has gone nowhere yet
+static bool is_said_next;   // it is the job's, and goes on before anything else does
+static char said[SAID_MAX]; // the end of what the runtime said
 static size_t said_len;
 
 int output_add_take(int fd, enum cri_stream stream)
@@ -61,11 +66,19 @@ static void pass_on(enum cri_stream stream, const char *data, size_t len)
 		pause_reading();
 }
 
+static void pass_said_on(void)
+{
+	if (is_paused || !is_said_next)
+		return;
+	is_said_next = false;
+	pass_on(CRI_STDERR, said, said_len);
+}
+
 void output_stderr_is(enum output_stderr whose)
 {
-	if (is_held && whose == OUTPUT_OF_JOB)
-		pass_on(CRI_STDERR, said, said_len);
+	is_said_next = is_held && said_len && whose == OUTPUT_OF_JOB;
 	is_held = whose == OUTPUT_OF_BOTH;
+	pass_said_on();
 	stderr_whose = whose;
 }
 
@@ -100,18 +113,20 @@ static void take(struct stream *st, size_t len)
 		pass_on(st->stream, in, len);
 		return;
 	}
+	size_t before = 0; // bytes in front of `in` that are part of it
 	if (is_held && said_len + len >= sizeof(said)) {
-		pass_on(CRI_STDERR, said, said_len);
+		before = said_len;
+		memcpy(in - before, said, before);
 		is_held = false;
 	}
 	collect(in, len);
 	if (stderr_whose == OUTPUT_OF_BOTH && !is_held)
-		pass_on(CRI_STDERR, in, len);
+		pass_on(CRI_STDERR, in - before, before + len);
 }
 
 bool output_is_ended(void)
 {
-	return streams[0].source.fd < 0 && streams[1].source.fd < 0;
+	return streams[0].source.fd < 0 && streams[1].source.fd < 0 && !is_said_next;
 }
 
 // True: there may be more. A terminal says EIO when its last user has closed it.
@@ -119,7 +134,7 @@ static bool read_once(struct stream *st)
 {
 	if (is_paused)
 		return false;
-	ssize_t n = read(st->source.fd, in, sizeof(in));
+	ssize_t n = read(st->source.fd, in, IN_MAX);
 	if (n > 0) {
 		if (n >= PIPE_NARROW && !st->is_wide) {
 			(void)fcntl(st->source.fd, F_SETPIPE_SZ, PIPE_WIDE); // a terminal has none
@@ -160,6 +175,7 @@ void output_last(void)
 	logs_give_up();
 	if (!logs_is_held() && !attach_is_held())
 		is_paused = false;
+	pass_said_on();
 	output_poll();
 	for (size_t i = 0; i < ARRAY_LEN(streams); i++)
 		if (!is_paused) // a stranger that keeps writing
@@ -171,7 +187,8 @@ void output_resume(void)
 	if (logs_is_held() || attach_is_held())
 		return;
 	is_paused = false;
-	for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+	pass_said_on();
+	for (size_t i = 0; i < ARRAY_LEN(streams) && !is_paused; i++) {
 		struct source *s = &streams[i].source;
 		if (s->fd >= 0 && !s->is_added && loop_add(s, EPOLLIN) < 0)
 			loop_close(s);
@@ -186,7 +203,7 @@ void output_rest(void)
 {
 	if (is_paused)
 		return; // it is not empty
-	madvise(in, sizeof(in), MADV_DONTNEED);
+	madvise(buffer, sizeof(buffer), MADV_DONTNEED);
 	for (size_t i = 0; i < ARRAY_LEN(streams); i++)
 		if (streams[i].source.fd >= 0 && streams[i].is_wide) {
 			(void)fcntl(streams[i].source.fd, F_SETPIPE_SZ, PIPE_NARROW);

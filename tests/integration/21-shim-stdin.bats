@@ -167,7 +167,7 @@ attach() {
 }
 
 @test "attach: without a log a job that has ended does not wait for a client that reads nothing" {
-	shim_make 'until [ -e /data/go ]; do sleep 0.05; done; head -c 400000 /bin/busybox; exit 3'
+	shim_make 'until [ -e /data/go ]; do sleep 0.05; done; timeout 1 head -c 400000 /bin/busybox; exit 3'
 	SHIM_LOG=none shim_created
 	shim_begin
 	client --stuck 300 --ready "$SHIM_DIR/ready"

@@ -180,6 +180,20 @@ argv_of() {
 	done
 }
 
+@test "protocol: exec without a log: a client that reads only when the runtime has ended gets every byte of both streams" {
+	shim_dir
+	# Held up at once: the client's backlog, the shim and the pipe take less than this. The runtime ends with that.
+	shim_fake '{ printf early >&2; head -c 3000000 /dev/zero; printf late >&2; } & echo $! >"$pid_file"; sleep 1'
+	echo '{}' >"$SHIM_DIR/spec"
+	SHIM_LOG=none shim_args -e --exec-process-spec "$SHIM_DIR/spec" --exec-attach
+	run timeout 60 "$SHIM_TOOL" exec --late --out "$SHIM_DIR/out" --err "$SHIM_DIR/err" "$SHIM_DIR/bundle/attach" "${SHIM_ARGS[@]}"
+	echo "$output"
+	[ "${lines[0]}" = "{\"data\": $(cat "$SHIM_DIR/pid")}" ]
+	[ "${lines[1]}" = '{"data": 0}' ]
+	[ "$(wc -c <"$SHIM_DIR/out")" = 3000000 ]
+	[ "$(cat "$SHIM_DIR/err")" = earlylate ]
+}
+
 @test "protocol: --timeout ends an execution with its process group" {
 	shim_dir
 	shim_fake

@@ -43,7 +43,7 @@ shim_make() { # script [nopid] [tty]
 	mkdir -p "$SHIM_DIR"/bundle/rootfs/{bin,proc,dev,tmp,data,etc}
 	cp /bin/busybox "$SHIM_DIR/bundle/rootfs/bin/busybox"
 	local applet
-	for applet in sh cat echo sleep printf seq dd true kill stty head tail wc yes sha256sum rm nohup setsid id; do
+	for applet in sh cat echo sleep printf seq dd true kill stty head tail wc yes sha256sum rm timeout nohup setsid id; do
 		ln "$SHIM_DIR/bundle/rootfs/bin/busybox" "$SHIM_DIR/bundle/rootfs/bin/$applet"
 	done
 	SHIM_SCRIPT=$1 SHIM_HOW=$how SHIM_ID=$SHIM_ID SHIM_DIR=$SHIM_DIR python3 - >"$SHIM_DIR/bundle/config.json" <<'PY'

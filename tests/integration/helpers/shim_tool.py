@@ -66,6 +66,7 @@ def execute(a):
     os.write(start_w, b"\0")
     os.close(start_w)
     out = {2: open(a.out, "wb"), 3: open(a.err, "wb")}
+    said = os.read(sync_r, 1000) if a.late else b""
     while True:
         data = s.recv(1 << 20)
         if not data:
@@ -73,7 +74,7 @@ def execute(a):
         out[data[0]].write(data[1:])
         out[data[0]].flush()
     with os.fdopen(sync_r, "rb") as f:
-        sys.stdout.write(f.read().decode())
+        sys.stdout.write((said + f.read()).decode())
     sys.exit(p.wait())
 
 
@@ -201,6 +202,7 @@ def main():
     c.add_argument("--out", default="/dev/stdout")
     c.add_argument("--err", default="/dev/stderr")
     c.add_argument("--wait-file")
+    c.add_argument("--late", action="store_true", help="read nothing before the runtime has ended")
     c.add_argument("socket")
     c.add_argument("command", nargs=argparse.REMAINDER)
     c.set_defaults(run=execute)
