@@ -49,7 +49,7 @@ property() { # of the service
 # A job that goes on until it is stopped, and then exits 5: $job, and its shim's pid in $shim.
 start_job() {
 	job=$(rnx job run -d sh -c 'trap "exit 5" TERM; echo up; while :; do sleep 1; done')
-	until rnx job log "$job" 2>/dev/null | grep -qx up; do sleep 0.2; done
+	until rnx job log --no-follow "$job" 2>/dev/null | grep -qx up; do sleep 0.2; done
 	shim=$(pgrep -f "/joblet-shim .*$job")
 }
 
