@@ -173,10 +173,15 @@ static void step(struct follow *f)
 		lost(f, &gone);
 		return;
 	}
-	int rc = output_wait(f->r->client, f->out, 2, NULL, 0, -1, &e);
+	// POLLERR: nobody reads stdout any more (pipe(7)), which `rnx job log ID | grep -q up` should not
+	// have to wait for the next line to find out.
+	struct pollfd reader = {.fd = f->out[0].is_own ? f->out[0].fd : -1};
+	int rc = output_wait(f->r->client, f->out, 2, &reader, 1, -1, &e);
 	for (int i = 0; i < 2; i++)
 		if (f->out[i].error == -EPIPE)
 			print_reader_gone();
+	if (reader.revents & POLLERR)
+		print_reader_gone();
 	take(f);
 	if (rc < 0 && f->call && !f->is_over && !output_is_pending(&f->out[0]) &&
 	    !output_is_pending(&f->out[1]))

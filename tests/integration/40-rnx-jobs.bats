@@ -83,6 +83,9 @@ setup() {
 	run -0 rnx job log -f "$id"
 	run -0 --separate-stderr rnx --node viewer job log "$id"
 	run -0 bash -c 'id=$("$RNX" job run -d bytes 5000000); "$RNX" job log "$id" | head -c 10 | wc -c; [ "${PIPESTATUS[0]}" -eq 141 ]'
+	# One that prints no more, and goes on: that its reader has gone is seen all the same.
+	run -0 timeout 60 bash -c 'id=$("$RNX" job run -d ignore); "$RNX" job log "$id" | grep -q ready; [ "${PIPESTATUS[0]}" -eq 141 ]; bad=$?
+		"$RNX" job stop "$id" && "$RNX" job wait -q "$id"; "$RNX" job delete "$id" && exit $bad'
 }
 
 @test "job stop: many, each reported, 1 if any fails" {
