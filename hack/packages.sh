@@ -13,7 +13,7 @@ packages_run=(bash bsdextrautils bsdutils bzip2 ca-certificates coreutils curl d
 
 # to test it; lint; the peers that the suite puts in our programs' place, and a gRPC client that is not ours
 packages_test=(bats bubblewrap buildah busybox-static catatonit clang clang-format conmon containerd crun expect file git jq libclang-rt-14-dev man-db nghttp2-client perl
-	podman psmisc python3-grpc-tools python3-grpcio python3-protobuf runc shellcheck sqlite3 strace uidmap)
+	podman psmisc python3-grpc-tools python3-grpcio python3-protobuf runc shellcheck slurm-client slurmctld slurmd sqlite3 strace uidmap)
 
 # the virtual machine of hack/vm.sh
 packages_vm=(busybox-static dbus qemu-system-x86 systemd)
