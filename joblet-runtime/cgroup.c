@@ -195,6 +195,14 @@ static void undo_create(struct cgroup *c)
 	}
 }
 
+int cgroup_adopt(struct cgroup *c, struct err *e)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < c->hier_count; i++)
+		rc = make_hier(c, &c->hier[i], e);
+	return rc;
+}
+
 int cgroup_create(struct cgroup *c, struct err *e)
 {
 	int rc = 0;

@@ -34,6 +34,9 @@ const char *cgroup_path(const struct cgroup *c);
 // again when it fails.
 int cgroup_create(struct cgroup *c, struct err *e) attr_must_check;
 
+// The same for one that somebody else made for us and that may have processes: what is missing of it is made.
+int cgroup_adopt(struct cgroup *c, struct err *e) attr_must_check;
+
 // Writes what is set in r, and reads back what the kernel took where it may differ. A limit whose controller
 // this machine lacks is an error (-ENOTSUP) that names both. On v2 values are converted as runc does (shares
 // to weight, swap to swap alone).

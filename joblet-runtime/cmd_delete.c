@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // delete: removes what is left of a container.
 #include <errno.h>
-#include <signal.h>
 #include <sys/file.h>
 
 #include "joblet-runtime/command.h"
@@ -15,13 +14,13 @@
 static int delete_damaged(const char *root, struct state *st, const struct err *why, struct err *e)
 {
 	cleanup_spec struct spec *spec = NULL;
-	struct placement p = {.manager = MANAGER_CGROUPFS};
+	struct placement p = {0};
 	struct err second = {0};
 	if (flock(st->dirfd, LOCK_EX) != 0)
 		return err_sys(e, -errno, "cannot lock the container %s", st->id);
 	int rc = state_read_config(st, &spec, &second);
 	if (!rc)
-		rc = placement_choose(&p, spec, st->id, &second);
+		rc = placement_find(&p, spec, st->id, &second);
 	if (!rc && !p.cgroup)
 		rc = err_set(&second, -ENOENT, "it has no cgroup");
 	if (rc)
@@ -29,7 +28,8 @@ static int delete_damaged(const char *root, struct state *st, const struct err *
 			       "%.400s; nor can its processes be found: %.400s; end them, and remove %s/%s",
 			       why->msg, second.msg, root, st->id);
 	log_warn("%s: removed with all that is in its cgroup /%s", why->msg, cgroup_path(p.cgroup));
-	if ((rc = cgroup_kill(p.cgroup, SIGKILL, e)) == 0 && (rc = cgroup_remove(p.cgroup, e)) == 0)
+	p.made = true;
+	if ((rc = placement_undo(&p, e)) == 0)
 		rc = state_remove_dir(root, st->id, e);
 	placement_free(&p);
 	return rc;

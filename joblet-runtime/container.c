@@ -110,6 +110,7 @@ static int judge(struct container *c, struct making *m, struct err *e)
 	if ((rc = placement_choose(&c->place, c->spec, c->o->id, e)))
 		return rc;
 	c->st.cgroup = c->place.path;
+	c->st.unit = c->place.scope.unit;
 	if (c->spec->has_seccomp && (rc = container_filter(c->o->root, c->spec, &c->filter, e)))
 		return rc;
 	if (c->spec->has_seccomp) {
@@ -130,7 +131,7 @@ static int judge(struct container *c, struct making *m, struct err *e)
 static int make_cgroup(struct container *c, struct err *e)
 {
 	device_add_rules(c->spec, &c->spec->resources);
-	int rc = placement_make(&c->place, &c->spec->resources, e);
+	int rc = placement_make(&c->place, &c->spec->resources, c->o->id, e);
 	c->st.cgroup = c->place.path;
 	return rc;
 }
@@ -282,7 +283,8 @@ static int make(struct container *c, struct making *m, struct err *e)
 	    (rc = state_keep_config(&c->st, c->config, c->config_len, e)) || (rc = make_cgroup(c, e)) ||
 	    (rc = open_sources(c, m, e)) ||
 	    (c->place.cgroup && (rc = enter_open(c->place.cgroup, &m->enter, e))) ||
-	    (rc = open_waiting(c, m, e)) || (rc = make_init(c, m, e)) || (rc = equip_init(c, m, e)) ||
+	    (rc = open_waiting(c, m, e)) || (rc = make_init(c, m, e)) ||
+	    (rc = placement_settle(&c->place, &c->spec->resources, e)) || (rc = equip_init(c, m, e)) ||
 	    (rc = run_create_hooks(c, e)) || (rc = sync_expect(c->sync, SYNC_READY, e)) ||
 	    (rc = placement_verify(&c->place, m->procdir, e)) || (rc = state_write(&c->st, c->spec, e)) ||
 	    (rc = container_write_pid(c->o->pid_file, c->st.pid, e)) ||
@@ -426,6 +428,7 @@ static int end_process(struct state *st, struct err *e)
 int container_destroy(const char *root, struct state *st, bool kill, struct err *e)
 {
 	int rc;
+	struct err stop = {0};
 	cleanup_cgroup struct cgroup *cg = NULL;
 	if (st->cgroup && (rc = cgroup_open(st->cgroup, &cg, e)))
 		return rc;
@@ -438,6 +441,9 @@ int container_destroy(const char *root, struct state *st, bool kill, struct err 
 	// one left nothing, and what is in its cgroup may be another's.
 	if (cg && st->pid && (rc = cgroup_kill(cg, SIGKILL, e)))
 		return rc;
+	// systemd lets go of a scope that is empty by itself: asked, it has done so when this returns.
+	if (st->unit && st->pid && systemd_stop(st->unit, &stop) != 0)
+		log_warn("%s", stop.msg);
 	rc = cg ? cgroup_remove(cg, e) : 0;
 	if (rc && (rc != -EBUSY || st->pid))
 		return rc;

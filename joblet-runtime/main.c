@@ -42,7 +42,8 @@ static void print_help(void)
 	       "  --log FILE               errors are appended there too\n"
 	       "  --log-format text|json   how\n"
 	       "  --debug                  say more\n"
-	       "  --cgroup-manager cgroupfs|disabled\n"
+	       "  --cgroup-manager cgroupfs|systemd|disabled\n"
+	       "  --systemd-cgroup         the same as --cgroup-manager systemd\n"
 	       "  --rootless auto|true|false\n"
 	       "  --version, --help\n");
 }
@@ -89,17 +90,27 @@ static int read_rootless(const struct global_options *o, struct globals *g, stru
 	return err_set(e, -EINVAL, "--rootless must be auto, true or false");
 }
 
+static int read_manager(const struct global_options *o, struct globals *g, struct err *e)
+{
+	const char *name = o->cgroup_manager ? o->cgroup_manager : o->systemd_cgroup ? "systemd" : "cgroupfs";
+	g->manager = str_eq(name, "disabled")  ? MANAGER_DISABLED
+		     : str_eq(name, "systemd") ? MANAGER_SYSTEMD
+					       : MANAGER_CGROUPFS;
+	if (g->manager == MANAGER_CGROUPFS && !str_eq(name, "cgroupfs"))
+		return err_set(e, -EINVAL, "--cgroup-manager must be cgroupfs, systemd or disabled");
+	if (o->systemd_cgroup && g->manager != MANAGER_SYSTEMD)
+		return err_set(e, -EINVAL, "--systemd-cgroup contradicts --cgroup-manager %s", name);
+	return 0;
+}
+
 static int check_globals(const struct global_options *o, struct globals *g, struct err *e)
 {
-	if (o->systemd_cgroup || str_eq(o->cgroup_manager, "systemd"))
-		return err_set(e, -ENOTSUP, "the systemd cgroup driver is not supported, use cgroupfs");
-	if (o->cgroup_manager && !str_eq(o->cgroup_manager, "cgroupfs") &&
-	    !str_eq(o->cgroup_manager, "disabled"))
-		return err_set(e, -EINVAL, "--cgroup-manager must be cgroupfs or disabled");
-	g->manager = str_eq(o->cgroup_manager, "disabled") ? MANAGER_DISABLED : MANAGER_CGROUPFS;
+	int rc = read_manager(o, g, e);
+	if (rc)
+		return rc;
 	if (o->log_format && !str_eq(o->log_format, "text") && !str_eq(o->log_format, "json"))
 		return err_set(e, -EINVAL, "--log-format must be text or json");
-	int rc = rights_read(&g->rights, e);
+	rc = rights_read(&g->rights, e);
 	if (rc || (rc = read_rootless(o, g, e)))
 		return rc;
 	if (o->root && !*o->root)

@@ -122,6 +122,8 @@ int state_write(const struct state *st, const struct spec *spec, struct err *e)
 	json_kv_str(&o, "rootfs", st->rootfs);
 	json_kv_str(&o, "created", st->created);
 	json_kv_str(&o, "cgroup", st->cgroup);
+	if (st->unit)
+		json_kv_str(&o, "unit", st->unit);
 	if (spec->annotation_count)
 		put_kv(&o, "annotations", spec->annotations, spec->annotation_count);
 	if (spec->poststart.n || spec->poststop.n) {
@@ -193,6 +195,7 @@ int state_parse(const char *text, size_t len, struct state *st, struct err *e)
 	    (rc = json_read_str(root, "rootfs", &st->rootfs, e)) ||
 	    (rc = json_read_str(root, "created", &st->created, e)) ||
 	    (rc = json_read_str(root, "cgroup", &st->cgroup, e)) ||
+	    (rc = json_read_str(root, "unit", &st->unit, e)) ||
 	    (rc = json_read_obj(root, "annotations", &st->annotations, e)))
 		return err_wrap(e, rc, "the state of the container %s", st->id);
 	st->pid = (pid_t)pid;

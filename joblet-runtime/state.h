@@ -20,6 +20,7 @@ struct state {
 	pid_t pid; // 0: none yet
 	uint64_t start_time;
 	const char *oci_version, *bundle, *rootfs, *created, *cgroup;
+	const char *unit;		// systemd's name of it; NULL: not made by systemd
 	const struct json *annotations; // object or NULL
 	const struct json *root;	// of doc, for spec_read_hooks; NULL when there is none
 	struct json_doc *doc;

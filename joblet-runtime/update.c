@@ -8,6 +8,7 @@
 
 #include "joblet-runtime/cgroup.h"
 #include "joblet-runtime/state.h"
+#include "joblet-runtime/systemd.h"
 #include "lib/base/str.h"
 
 #define SET(field)   ((field) != SPEC_UNSET)
@@ -186,6 +187,17 @@ static int explain(const struct cgroup *cg, const struct spec_resources *r, int 
 			(intmax_t)used.memory_now);
 }
 
+// systemd is told afterwards, and makes its own, coarser form of it: so once more.
+static int write_limits(const struct state *st, struct cgroup *cg, const struct spec_resources *r,
+			struct err *e)
+{
+	int rc = cgroup_apply(cg, r, e);
+	if (rc || !st->unit)
+		return rc;
+	rc = systemd_keep_limits(st->unit, cg, e);
+	return rc ? rc : cgroup_apply(cg, r, e);
+}
+
 static int apply(const struct state *st, const struct json *base, const struct json *json, struct err *e)
 {
 	cleanup_changes struct changes new = {0}, old = {0};
@@ -197,11 +209,11 @@ static int apply(const struct state *st, const struct json *base, const struct j
 	    (rc = update_check(&new.r, &old.r, e)) || (rc = cgroup_open(st->cgroup, &cg, e)) ||
 	    (rc = check_usage(cg, &new.r, json, e)))
 		return rc;
-	rc = cgroup_apply(cg, &new.r, e);
+	rc = write_limits(st, cg, &new.r, e);
 	if (!rc && (rc = state_change_resources(st, base, json, e)) == 0)
 		return 0;
 	rc = explain(cg, &new.r, rc, e);
-	if (cgroup_apply(cg, &old.r, &ignored) != 0)
+	if (write_limits(st, cg, &old.r, &ignored) != 0)
 		rc = err_wrap(e, rc, "and the limits of before could not be restored (%.256s)", ignored.msg);
 	return rc;
 }

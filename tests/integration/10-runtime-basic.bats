@@ -227,13 +227,30 @@ teardown() { rt_teardown; }
 	[ "$(jq -r .level "$BATS_TEST_TMPDIR/log")" = error ]
 	[ "$(jq -r .msg "$BATS_TEST_TMPDIR/log")" = 'container "nosuch" does not exist' ]
 	jq -r .time "$BATS_TEST_TMPDIR/log" | grep -qE '^20..-..-..T'
-	run rt --systemd-cgroup state nosuch
+	run rt --systemd-cgroup --cgroup-manager cgroupfs state nosuch
 	[ "$status" -eq 1 ]
-	[[ $output == *systemd* ]]
+	[[ $output == *contradicts* ]]
+	run rt --cgroup-manager nosuch state nosuch
+	[ "$status" -eq 1 ]
+	[[ $output == *"cgroupfs, systemd or disabled"* ]]
 	run rt --nosuch state x
 	[ "$status" -eq 1 ]
 	run rt nosuch
 	[ "$status" -eq 1 ]
+}
+
+@test "--systemd-cgroup: a path of another form, and a machine without systemd, are errors that say so" {
+	bundle true
+	run rt --systemd-cgroup create -b "$BUNDLE" "$ID"
+	[ "$status" -eq 1 ]
+	[[ $output == *"/$CGROUP/$ID has not the form slice:prefix:name"* ]]
+	nothing_left
+	[ ! -e /run/systemd/private ] || skip "systemd is here"
+	edit --arg path ":$CGROUP:$ID" '.linux.cgroupsPath = $path'
+	run rt --cgroup-manager systemd create -b "$BUNDLE" "$ID"
+	[ "$status" -eq 1 ]
+	[[ $output == *"cannot reach systemd"*"/run/systemd/private: No such file or directory"* ]]
+	nothing_left
 }
 
 @test "--preserve-fds: the program sees 0, 1, 2 and no other, or those asked for" {
