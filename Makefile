@@ -168,15 +168,11 @@ asan:
 lint:
 	$(Q)hack/lint.sh
 
-# clang's path-sensitive checks over every source; a finding is an error.
-sources := $(filter-out %_test.c %_fuzz.c,$(wildcard lib/*/*.c joblet-runtime/*.c joblet-shim/*.c jobletd/*.c jobletd/*/*.c rnx/*.c))
-analyze: $(sources:%.c=$(B)/analyzed/%)
-$(B)/analyzed/%: %.c | $(GEN_H)
-	$(call say,ANALYZE,$<)
-	$(Q)mkdir -p $(@D)
-	$(Q)clang --analyze --analyzer-output text -Xclang -analyzer-werror $(CPPFLAGS) -std=gnu11 $(ANALYZE_CFLAGS) -o /dev/null $<
-	$(Q)touch $@
-analyze: ANALYZE_CFLAGS := $(shell $(PKG_CONFIG) --cflags openssl libnghttp2 libprotobuf-c libsystemd libcap libseccomp yajl 2>/dev/null)
+# gcc's, clang's and cppcheck's reading of every source; a finding that is not explained beside the code is an error.
+sources := $(filter-out %_test.c %_fuzz.c,$(wildcard lib/*/*.c joblet-runtime/*.c joblet-shim/*.c jobletd/*.c jobletd/*/*.c rnx/*.c hack/*/*/*.c))
+analyze: export CPPFLAGS += $(shell $(PKG_CONFIG) --cflags openssl libnghttp2 libprotobuf-c libsystemd libcap libseccomp yajl)
+analyze: | $(GEN_H)
+	$(Q)hack/analyze.sh $(sources)
 
 # Programs and scripts; what belongs to a machine (base tree, certificates, user, service) is made by hack/quickstart.sh.
 PREFIX ?= /usr/local

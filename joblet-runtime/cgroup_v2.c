@@ -36,6 +36,7 @@ int cgroup_v2_enable(int dirfd, struct err *e)
 		return rc;
 	if (!*have || str_eq(have, enabled))
 		return 0;
+	// analyzed: cgroup_read has set it
 	for (char *p = enabled; *p; p++)
 		*p = *p == ' ' ? ',' : *p;
 

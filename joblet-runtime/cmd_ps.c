@@ -63,6 +63,7 @@ static int run_ps(const char *const *args, char **text, struct err *e)
 // Which word of the heading is PID; -1 when there is none.
 static int pid_column(const char *line)
 {
+	// analyzed: file_read_fd has set it
 	for (int column = 0; *line && *line != '\n'; column++) {
 		line += strspn(line, " ");
 		size_t len = strcspn(line, " \n");

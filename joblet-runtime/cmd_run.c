@@ -64,10 +64,11 @@ static int run_foreground(struct container_options *o, bool keep, struct err *e)
 	cleanup_close int signals = foreground_signals(e);
 	if (signals < 0)
 		return signals;
+	// analyzed: o ends with its caller
 	o->terminal = &terminal;
 	int rc = run_waiting(o, signals, keep, e);
 	terminal_close(&terminal);
-	return rc;
+	return rc; // analyzed: o ends with its caller
 }
 
 static int run_detached(const struct container_options *o, struct err *e)

@@ -85,7 +85,7 @@ static int open_container(struct exec *x, struct err *e)
 static int read_process(struct exec *x, struct err *e)
 {
 	cleanup_free char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	const char *path = x->o->process_file;
 	int rc = state_read_config(&x->st, &x->spec, e);
 	if (rc)

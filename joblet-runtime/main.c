@@ -194,6 +194,7 @@ static int run(struct globals *g, struct global_options *o, int argc, char **arg
 	begin_debug(*logfd, o, argv + 1 + used, argc - 1 - used);
 	int rc = check_globals(o, g, e);
 	if (!rc && !g->root)
+		// analyzed: root frees it at the end
 		g->root = root = rights_default_root(g->rights);
 	g->debug = o->debug != NULL;
 	return rc ? rc : run_command(g, argv + 1 + used, argc - 1 - used, e);

@@ -360,15 +360,17 @@ static int read_map(int proc, pid_t pid, const char *name, char **out, struct er
 
 int namespace_outside(int proc, pid_t pid, struct spec_process *p, uint32_t *groups, struct err *e)
 {
-	cleanup_free char *uids = NULL, *gids = NULL;
 	int rc = same_namespace(proc, 0, pid, "user");
 	if (rc)
 		return rc < 0 ? err_sys(e, rc, "cannot read the user namespace") : 0;
-	if ((rc = read_map(proc, pid, "uid_map", &uids, e)) ||
-	    (rc = read_map(proc, pid, "gid_map", &gids, e)))
+	cleanup_free char *uids = NULL;
+	if ((rc = read_map(proc, pid, "uid_map", &uids, e)))
 		return rc;
 	if ((rc = map_id(uids, &p->uid)))
 		return err_set(e, rc, "user %u is not mapped", p->uid);
+	cleanup_free char *gids = NULL;
+	if ((rc = read_map(proc, pid, "gid_map", &gids, e)))
+		return rc;
 	if ((rc = map_id(gids, &p->gid)))
 		return err_set(e, rc, "group %u is not mapped", p->gid);
 	for (size_t i = 0; i < p->group_count; i++) {

@@ -31,8 +31,10 @@ static char *beside_caller(const char *id)
 {
 	cleanup_free char *text = NULL;
 	cleanup_close int proc = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (proc < 0 || read_cgroups(proc, &text, NULL) != 0 || !str_starts(text, "0::/") ||
-	    str_starts(text, "0::/..") || strchr(text, '\n') != text + strlen(text) - 1)
+	if (proc < 0 || read_cgroups(proc, &text, NULL) != 0 || !text)
+		return NULL;
+	if (!str_starts(text, "0::/") || str_starts(text, "0::/..") ||
+	    strchr(text, '\n') != text + strlen(text) - 1)
 		return NULL;
 	text[strlen(text) - 1] = 0;
 	char *own = text + strlen("0::");

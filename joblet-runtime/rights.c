@@ -19,6 +19,7 @@ bool rights_map_is_whole(const char *uid_map)
 {
 	static const char *const whole[] = {"0", "0", "4294967295"};
 	for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
+		// analyzed: its callers have read it
 		uid_map += strspn(uid_map, " \t");
 		size_t len = strcspn(uid_map, " \t\n");
 		if (len != strlen(whole[i]) || memcmp(uid_map, whole[i], len) != 0)

@@ -130,6 +130,7 @@ static int store(struct options *o, uint64_t *seen, const struct row *r, const c
 	}
 	case TEXT: {
 		const char **text = field;
+		// analyzed: a row of text has a value
 		if ((again || *text) && strcmp(*text, value) != 0)
 			return err_set(e, -EINVAL, "--%s is given twice", r->name);
 		*text = value;

@@ -196,7 +196,7 @@ static int read_pid(const char *path, pid_t *pid, struct err *e)
 
 int process_adopt(const char *pidfile, struct err *e)
 {
-	pid_t pid;
+	pid_t pid = -1;
 	siginfo_t info;
 	int rc = read_pid(pidfile, &pid, e);
 	if (rc)

@@ -108,6 +108,7 @@ static int verify(const struct options *o, struct err *e)
 		if (rc)
 			return rc;
 		v.log_file = cfg->audit.log_file;
+		// analyzed: head frees it at the end
 		v.head_file = head = xasprintf("%s/audit-head", cfg->path.state);
 		own_key = xasprintf("%s/audit-key.pub", cfg->path.config);
 		key = key ? key : own_key;

@@ -21,7 +21,9 @@ void audit_text_put(struct json_out *o, const char *s, size_t *room)
 {
 	size_t n = 0;
 
-	for (s = s ? s : ""; s[n] && cost((unsigned char)s[n]) <= *room; n++)
+	if (!s)
+		s = "";
+	for (; s[n] && cost((unsigned char)s[n]) <= *room; n++)
 		*room -= cost((unsigned char)s[n]);
 	if (!s[n]) {
 		json_put_strn(o, s, n);

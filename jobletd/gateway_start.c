@@ -136,8 +136,8 @@ static int config_memfd(const struct config *c, int *out, struct err *e)
 {
 	cleanup_close int fd = memfd_create("jobletd-gateway", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct buf b = {0};
-	uid_t uid;
-	gid_t gid;
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
 
 	if (fd < 0)
 		return err_sys(e, -errno, "memfd_create");

@@ -127,7 +127,7 @@ void job_waiter_add(struct job_waiter **list, job_done_fn *fn, void *userdata)
 
 void job_waiters_call(struct job_waiter **list, int rc, const struct err *e, const struct job_info *info)
 {
-	struct job_waiter *w = take_ptr(*list);
+	struct job_waiter *w = take_ptr(*list); // analyzed: who was freed is out of the list
 
 	while (w) {
 		struct job_waiter *next = w->next;
@@ -452,7 +452,7 @@ void jobs_close(struct jobs *js)
 		while (js->bucket[i]) {
 			job_waiters_call(&js->bucket[i]->submit_waiters, -ESHUTDOWN, &e, NULL);
 			job_waiters_call(&js->bucket[i]->end_waiters, -ESHUTDOWN, &e, NULL);
-			job_free(js->bucket[i]);
+			job_free(js->bucket[i]); // analyzed: job_free takes it out of its bucket
 		}
 	for (size_t i = 0; i < WATCH_BUCKETS; i++)
 		while (js->watches[i])

@@ -173,6 +173,7 @@ static char *append(struct log_reader *r, struct log_chunk *out, char *to, const
 					  .time_ns = r->o.timestamps ? time_ns : 0,
 					  .data = to};
 	} else {
+		// analyzed: out has data, and then it has an end
 		memmove(to, l->text, n);
 	}
 	out->len += n;

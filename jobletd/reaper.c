@@ -63,6 +63,7 @@ void reaper_free(struct reaper *r)
 	if (!r)
 		return;
 	while (r->first)
+		// analyzed: child_free takes it out of the list
 		child_free(r->first);
 	sd_event_unref(r->loop);
 	free(r);

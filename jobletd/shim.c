@@ -112,7 +112,7 @@ static void take_answer(struct shim_start *s)
 		cleanup_free char *text = xasprintf("the shim answered what is no answer: %.200s", e.msg);
 		finish(s, -1, text);
 	} else if (pid <= 0) {
-		if (message[0])
+		if (message && message[0])
 			finish(s, -1, message);
 		else
 			finish_without_answer(s, "the shim could not start the runtime");

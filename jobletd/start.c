@@ -69,11 +69,11 @@ int start_answer(const void *packet, size_t len, char **said)
 static int on_answer(sd_event_source *source attr_unused, int fd, uint32_t events attr_unused, void *userdata)
 {
 	struct packet p;
-	cleanup_free char *said = NULL;
 
 	ssize_t n = recv(fd, &p, sizeof(p), 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
+	cleanup_free char *said = NULL;
 	// An end without a word is what a program that runs and one that was killed have in common; how the
 	// latter ended is heard from its shim.
 	int status = start_answer(&p, n < 0 ? 0 : (size_t)n, &said);

@@ -288,7 +288,7 @@ int store_live(struct store *s,
 	while (out == 0 && (rc = sqlite3_step(st)) != SQLITE_DONE) {
 		struct job_info info;
 		struct job_run run;
-		bool has_secrets;
+		bool has_secrets = false;
 		out = rc == SQLITE_ROW ? read_row(s, st, &info, &run, &has_secrets, e)
 				       : store_error(s, s->reader, "read the jobs", e);
 		if (out < 0)

@@ -60,7 +60,7 @@ static void put_json(struct json_out *o, const struct config_node *n, bool is_ch
 {
 	struct identity id;
 
-	read_identity(n->cert, &id);
+	read_identity(n->cert, &id); // analyzed: nodes has count entries
 	json_open_obj(o);
 	json_kv_str(o, "name", n->name);
 	json_kv_str(o, "address", n->address);
@@ -77,7 +77,7 @@ static void add_row(struct table *t, const struct config_node *n, bool is_chosen
 	struct identity id;
 	char when[PRINT_TIME_MAX];
 
-	read_identity(n->cert, &id);
+	read_identity(n->cert, &id); // analyzed: nodes has count entries
 	print_time(id.expires, when);
 	cleanup_free char *expires = xasprintf("%s%s", when, id.is_over ? " (over)" : "");
 	table_add_row(t, (const char *const[]){is_chosen ? "*" : "", n->name, n->address, id.name, id.role,

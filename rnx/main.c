@@ -118,6 +118,7 @@ static int dispatch(struct rnx *r, char **argv)
 	char **rest;
 
 	int status = next_word(r, argv, &all, &word, &rest);
+	// analyzed: next_word has set it
 	if (status == 0 && word && is_group(word)) {
 		group = word;
 		status = next_word(r, rest, &all_inner, &word, &rest);

@@ -104,9 +104,11 @@ static int add(struct run_env *env, const char *text, enum run_env_kind kind)
 		return print_usage(NULL, "%s %s: not a name: letters, digits and _, no digit first",
 				   flag_names[kind], name);
 	int status = take_value(kind, name, equals ? equals + 1 : NULL, &value);
+	// analyzed: take_value has set it
 	if (status == 0 && strlen(value) > VALUE_MAX)
 		status = print_usage(NULL, "%s %s: the value is longer than %zu bytes", flag_names[kind],
 				     name, VALUE_MAX);
+	// analyzed: take_value has set it
 	if (status == 0 && !str_is_utf8(value, strlen(value)))
 		status = print_usage(NULL, "%s %s: the value is not UTF-8", flag_names[kind], name);
 	if (status == 0)

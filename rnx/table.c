@@ -152,7 +152,7 @@ int table_print(const struct table *t, size_t width, struct buf *out)
 		widths[i] = table_width(t->title[i]);
 	for (size_t i = 0; i < t->count; i++) {
 		size_t w = table_width(t->cells[i]);
-		if (w > widths[i % t->columns])
+		if (w > widths[i % t->columns]) // analyzed: cells are in columns
 			widths[i % t->columns] = w;
 	}
 	int rc = put_row(t->title, t->columns, widths, width, out);

@@ -61,6 +61,7 @@ int file_send_fds(int sock, const void *data, size_t len, const int *fds, size_t
 		msg.msg_control = control.data;
 		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		// analyzed: control has room for a header
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(n * sizeof(int));

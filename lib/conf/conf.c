@@ -254,6 +254,7 @@ void conf_path(const struct conf_node *n, char out[CONF_PATH_MAX])
 		chain[depth++] = n;
 	out[0] = '\0';
 	while (depth-- > 0 && len < CONF_PATH_MAX - 1) {
+		// analyzed: below depth all of chain is set
 		const struct conf_node *at = chain[depth];
 		int wrote;
 		if (at->key) {
