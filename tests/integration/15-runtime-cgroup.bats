@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=vm:v1,vm:v2
 # SPDX-License-Identifier: Apache-2.0
 # joblet-runtime and cgroups: the limits of config.json are in force, in v1, hybrid and v2 alike; nothing is left behind.
 bats_require_minimum_version 1.5.0

@@ -36,6 +36,8 @@ says() {
 		want=$v1
 		[ -n "$mount" ] || { want=$v2 mount=$(v2_root); }
 		want=${want//\$major:\$minor/$disk}
+		file=${want#\?} file=${file%% *}
+		case $want in *'|'*) if [ -n "$(find "$mount" -maxdepth 2 -name "$file" -print -quit)" ]; then want=${want%|*}; else want=${want#*|}; fi ;; esac
 		dir=$mount/$CGROUP/$ID
 		# v1 with group scheduling: the parent has to have what a child gets
 		case $field in *.realtime*) [ -z "$(v1_of cpu)" ] || { mkdir -p "$mount/$CGROUP"; echo 50000 >"$mount/$CGROUP/cpu.rt_runtime_us" || true; } ;; esac
@@ -44,6 +46,7 @@ says() {
 		if [ "$status" -ne 0 ]; then
 			# only for what this machine has not got, and by name
 			word=$controller
+			[ "$controller" != blkio ] || [ -n "$(v1_of blkio)" ] || word=io # as v2 calls it
 			case $want in -*) word=${want#-} ;; esac
 			[ "$status" -eq 1 ] && [ "$(wc -l <"$BATS_TEST_TMPDIR/err")" -eq 1 ] && grep -qi -- "$word" "$BATS_TEST_TMPDIR/err" || {
 				echo "$field: $status $(cat "$BATS_TEST_TMPDIR/err")"
