@@ -197,6 +197,18 @@ int audit_auth_failed(struct audit *a, const struct audit_actor *actor, const ch
 	return end(a, &o);
 }
 
+static void put_usage(struct json_out *o, const struct job_usage *u)
+{
+	if (!u->is_known)
+		return;
+	json_kv_i64(o, "memory_peak", u->memory_peak);
+	json_kv_i64(o, "cpu_ns", u->cpu_ns);
+	json_kv_i64(o, "io_read", u->io_read);
+	json_kv_i64(o, "io_written", u->io_written);
+	json_kv_i64(o, "lines_dropped", u->lines_dropped);
+	json_kv_i64(o, "bytes_dropped", u->bytes_dropped);
+}
+
 int audit_job(struct audit *a, const struct job_info *job)
 {
 	bool is_over = job_state_is_final(job->state);
@@ -217,6 +229,7 @@ int audit_job(struct audit *a, const struct job_info *job)
 		json_kv_str(&o, "status", job_state_name(job->state));
 		json_kv_i64(&o, "exit_code", job->exit_code);
 		put_text(&o, "reason", job->reason);
+		put_usage(&o, &job->usage);
 	}
 	return end(a, &o);
 }

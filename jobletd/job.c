@@ -109,6 +109,7 @@ void job_view(const struct job *j, struct job_info *v)
 	    .exit_code = j->run.exit_code,
 	    .signal = j->run.signal,
 	    .oom_killed = j->run.oom_killed,
+	    .usage = j->run.usage,
 	    .reason = (char *)(uintptr_t)j->run.reason,
 	};
 	memcpy(v->id, j->id, sizeof(v->id));

@@ -44,6 +44,13 @@ struct job_request {
 };
 void job_request_free(struct job_request *r);
 
+// What a job used until its end, as its shim read it. -1: not known.
+struct job_usage {
+	bool is_known; // else the job has not ended, or its shim left no record, and the rest is 0
+	int64_t memory_peak, cpu_ns, io_read, io_written; // bytes, nanoseconds
+	int64_t lines_dropped, bytes_dropped;		  // output that is not in the log
+};
+
 // One job as it is now. A snapshot: owned by whoever got it, freed with job_info_free. Times are nanoseconds
 // since 1970, 0 for not yet.
 struct job_info {
@@ -56,6 +63,7 @@ struct job_info {
 	int exit_code; // valid in a final state
 	int signal;    // that ended it, or 0
 	bool oom_killed;
+	struct job_usage usage;
 	char *reason; // one line; "" while it has not ended
 };
 void job_info_free(struct job_info *j);

@@ -34,7 +34,10 @@ static void describe_exit(struct job_run *run, const struct job_end *end)
 
 	run->state = run->exit_code == 0 ? JOB_COMPLETED : JOB_FAILED;
 	if (end->oom && run->exit_code != 0) {
-		if (end->memory_mb > 0)
+		if (end->memory_mb > 0 && end->usage.is_known && end->usage.memory_peak >= 0)
+			snprintf(run->reason, sizeof(run->reason), "out of memory: used %lld of %lld MB",
+				 (long long)(end->usage.memory_peak >> 20), (long long)end->memory_mb);
+		else if (end->memory_mb > 0)
 			snprintf(run->reason, sizeof(run->reason), "out of memory: limit %lld MB",
 				 (long long)end->memory_mb);
 		else
@@ -47,15 +50,24 @@ static void describe_exit(struct job_run *run, const struct job_end *end)
 	}
 }
 
+// The code alone cannot tell a signal from a program that says exit(137).
+static int signal_of(const struct job_end *end)
+{
+	if (end->usage.is_known)
+		return end->signal;
+	return end->code > CODE_SIGNAL_BASE && end->code <= CODE_SIGNAL_BASE + 64
+		   ? end->code - CODE_SIGNAL_BASE
+		   : 0;
+}
+
 void job_end_describe(struct job_run *run, const struct job_end *end)
 {
 	char duration[32];
 
 	run->exit_code = end->code < 0 ? CODE_INTERNAL : end->code;
-	run->signal = end->code > CODE_SIGNAL_BASE && end->code <= CODE_SIGNAL_BASE + 64
-			  ? end->code - CODE_SIGNAL_BASE
-			  : 0;
+	run->signal = signal_of(end);
 	run->oom_killed = end->oom;
+	run->usage = end->usage;
 	// A KILL of ours in the place of a signal that the first process of a pid namespace is spared.
 	if (run->kill_as && run->signal == SIGKILL) {
 		run->signal = run->kill_as;

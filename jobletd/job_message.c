@@ -111,6 +111,21 @@ Joblet__Job *job_message(const struct job_info *j, const struct job_view *v)
 	return m;
 }
 
+static Joblet__JobUsage *usage_message(const struct job_usage *u)
+{
+	if (!u->is_known)
+		return NULL;
+	Joblet__JobUsage *m = xcalloc(1, sizeof(*m));
+	joblet__job_usage__init(m);
+	m->memory_peak = u->memory_peak;
+	m->cpu_time_ns = u->cpu_ns;
+	m->io_read = u->io_read;
+	m->io_written = u->io_written;
+	m->lines_dropped = u->lines_dropped;
+	m->bytes_dropped = u->bytes_dropped;
+	return m;
+}
+
 Joblet__GetJobStatusResponse *job_message_status(const struct job_info *j, const struct job_view *v)
 {
 	const struct job_request *r = &j->request;
@@ -151,6 +166,7 @@ Joblet__GetJobStatusResponse *job_message_status(const struct job_info *j, const
 	m->timeout = job_message_str(r->timeout);
 	m->oom_killed = j->oom_killed;
 	m->tty = r->tty;
+	m->usage = usage_message(&j->usage);
 	return m;
 }
 

@@ -39,6 +39,8 @@ struct job_end {
 	int code; // of the exit file
 	bool oom;
 	int64_t memory_mb; // limit, 0: none
+	struct job_usage usage;
+	int signal; // where usage is known; else code tells
 	int64_t timeout_ns;
 };
 // Fills state, exit_code, signal, oom_killed and reason of run, which holds why the job was stopped, if it
@@ -84,10 +86,12 @@ struct job {
 	unsigned kills;		// how often it was killed
 	bool is_created;	// the container is there, and not started
 	bool is_started;
-	bool has_exit; // and the next three are valid
+	bool has_exit; // and the next five are valid
 	int exit_code;
 	int64_t exit_ns;
 	bool exit_oom;
+	int exit_signal; // where exit_usage is known
+	struct job_usage exit_usage;
 	bool is_shim_lost;    // it is dead and left no exit file
 	bool is_lost_killed;  // and what it watched is dead too
 	const char *lost_why; // a constant; NULL: its shim

@@ -248,6 +248,8 @@ static void finish_with_exit(struct job *j)
 	const struct job_end how = {.code = j->exit_code,
 				    .oom = j->exit_oom,
 				    .memory_mb = j->request.max_memory_mb,
+				    .usage = j->exit_usage,
+				    .signal = j->exit_signal,
 				    .timeout_ns = j->timeout_ns};
 
 	j->next = j->run;

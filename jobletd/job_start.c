@@ -63,11 +63,18 @@ void job_exit_seen(struct job *j, int code, int64_t exit_ns)
 {
 	cleanup_free char *dir = bundle_dir(j->js->bundles, j->id);
 	cleanup_free char *oom = xasprintf("%s/oom", dir);
+	struct shim_record record;
+	struct err e = {0};
 
+	int rc = shim_record_read(dir, code, &record, &e);
+	if (rc < 0 && rc != -ENOENT)
+		log_warn("job %s: its exit record is of no use: %s", j->id, e.msg);
 	j->has_exit = true;
 	j->exit_code = code;
 	j->exit_ns = exit_ns;
-	j->exit_oom = access(oom, F_OK) == 0;
+	j->exit_oom = record.oom_killed || access(oom, F_OK) == 0;
+	j->exit_usage = record.usage;
+	j->exit_signal = (int)record.signal;
 }
 
 void job_look_for_exit(struct job *j)

@@ -96,6 +96,36 @@ static void ends(void)
 	}
 }
 
+// With the shim's record beside the code.
+static void ends_with_record(void)
+{
+	static const struct {
+		const char *name;
+		int code, signal;
+		bool oom;
+		int64_t peak;
+		const char *reason;
+	} table[] = {
+	    {"a code like a signal's", 137, 0, false, 1, "exited 137"},
+	    {"a signal, by the record", 137, 9, false, 1, "killed by signal 9 (KILL)"},
+	    {"out of memory, and how much", 137, 9, true, 64 << 20, "out of memory: used 64 of 64 MB"},
+	    {"out of memory, unknown how much", 137, 9, true, -1, "out of memory: limit 64 MB"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct job_run run = {.state = JOB_RUNNING};
+		const struct job_end end = {.code = table[i].code,
+					    .signal = table[i].signal,
+					    .oom = table[i].oom,
+					    .memory_mb = 64,
+					    .usage = {.is_known = true, .memory_peak = table[i].peak}};
+		job_end_describe(&run, &end);
+		ok(run.signal == table[i].signal && run.usage.is_known &&
+		       run.usage.memory_peak == table[i].peak && str_eq(run.reason, table[i].reason),
+		   table[i].name, run.reason);
+	}
+}
+
 static void not_started(void)
 {
 	static const struct {
@@ -145,6 +175,7 @@ int main(void)
 {
 	states();
 	ends();
+	ends_with_record();
 	not_started();
 	printf("1..%u\n", count);
 	return failed != 0;

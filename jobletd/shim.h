@@ -6,6 +6,7 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+#include "jobletd/job.h"
 #include "jobletd/reaper.h"
 #include "lib/base/base.h"
 #include "lib/base/err.h"
@@ -51,6 +52,19 @@ int shim_answer_parse(const char *text, size_t len, int64_t *pid, char **message
 int shim_exit_read(const char *exits, const char *id, int *code, int64_t *ns) attr_must_check;
 // The same from its text, len bytes and a NUL, whose newlines at the end are cut off. -EINVAL. Pure.
 int shim_exit_parse(char *text, size_t len, int *code) attr_must_check;
+
+// <bundle>/exit.json, which conmon does not write: what the job used, and again how it ended.
+struct shim_record {
+	int64_t code, signal; // 0: none
+	bool oom_killed;
+	struct job_usage usage;
+};
+// -ENOENT when there is none; -EINVAL, -EFBIG and others with a text when it is damaged or does not fit code,
+// that of the exit file. out is all zero then.
+int shim_record_read(const char *bundle, int code, struct shim_record *out, struct err *e) attr_must_check;
+// The same from its text. Every field of struct shim_record must be there, in its range, and fit the others.
+// Pure.
+int shim_record_parse(const char *text, size_t len, struct shim_record *out, struct err *e) attr_must_check;
 
 // Calls fn with the name of every file that is renamed into exits; NULL: events were lost, look at them all.
 struct shim_exits;

@@ -13,9 +13,8 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 
-#define SCHEMA_VERSION 1
-
-static const char schema[] =
+// What made each format from the one before. user_version is the number of them that were done.
+static const char *const formats[] = {
     "CREATE TABLE job ("
     " seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, ended INTEGER NOT NULL,"
     " name TEXT NOT NULL, owner TEXT NOT NULL, idem TEXT NOT NULL, request TEXT NOT NULL,"
@@ -30,7 +29,15 @@ static const char schema[] =
     "CREATE INDEX job_name ON job(name, seq) WHERE name <> '';"
     "CREATE INDEX job_owner ON job(owner, seq);"
     "CREATE UNIQUE INDEX job_key ON job(owner, idem) WHERE idem <> '';"
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;";
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "PRAGMA user_version = 1;",
+    // What the job used: NULL where there was no record of it.
+    "ALTER TABLE job ADD COLUMN memory_peak INTEGER; ALTER TABLE job ADD COLUMN cpu_ns INTEGER;"
+    "ALTER TABLE job ADD COLUMN io_read INTEGER; ALTER TABLE job ADD COLUMN io_written INTEGER;"
+    "ALTER TABLE job ADD COLUMN lines_dropped INTEGER; ALTER TABLE job ADD COLUMN bytes_dropped INTEGER;"
+    "PRAGMA user_version = 2;",
+};
+#define SCHEMA_VERSION ((int)ARRAY_LEN(formats))
 
 int store_error(struct store *s, sqlite3 *db, const char *what, struct err *e)
 {
@@ -143,6 +150,19 @@ static void bind_int(sqlite3_stmt *st, const char *name, int64_t value)
 	sqlite3_bind_int64(st, sqlite3_bind_parameter_index(st, name), value);
 }
 
+// What is not bound is NULL.
+static void bind_usage(sqlite3_stmt *st, const struct job_usage *u)
+{
+	if (!u->is_known)
+		return;
+	bind_int(st, ":memory_peak", u->memory_peak);
+	bind_int(st, ":cpu_ns", u->cpu_ns);
+	bind_int(st, ":io_read", u->io_read);
+	bind_int(st, ":io_written", u->io_written);
+	bind_int(st, ":lines_dropped", u->lines_dropped);
+	bind_int(st, ":bytes_dropped", u->bytes_dropped);
+}
+
 static void bind_run(sqlite3_stmt *st, const struct job_run *run)
 {
 	bind_str(st, ":state", job_state_name(run->state));
@@ -164,6 +184,7 @@ static void bind_run(sqlite3_stmt *st, const struct job_run *run)
 	bind_str(st, ":stop_by", run->stop_by);
 	bind_int(st, ":stop_boot_ns", run->stop_boot_ns);
 	bind_int(st, ":kill_as", run->kill_as);
+	bind_usage(st, &run->usage);
 }
 
 void store_insert(struct store *s, const struct job_info *fixed, const struct job_run *run, bool has_secrets,
@@ -260,20 +281,24 @@ uint64_t store_next_seq(struct store *s)
 static int prepare_writes(struct store *s, struct err *e)
 {
 	static const char *const texts[STORE_WRITES] = {
-	    [STORE_INSERT] = "INSERT INTO job (" STORE_COLUMNS
-			     ", ended) VALUES (:seq, :id, :state, :name, :owner, :idem, :request, "
-			     ":created_ns, :scheduled_ns, :timeout_ns, :has_secrets, :queued_ns, "
-			     ":started_ns, :started_boot_ns, "
-			     ":ended_ns, :exit_code, :signal, :oom_killed, :reason, :slot, :pid, :shim_pid, "
-			     ":pid_start, :shim_start, "
-			     ":stop, :stop_by, :stop_boot_ns, :kill_as, :ended)",
+	    [STORE_INSERT] =
+		"INSERT INTO job (" STORE_COLUMNS
+		", ended) VALUES (:seq, :id, :state, :name, :owner, :idem, :request, "
+		":created_ns, :scheduled_ns, :timeout_ns, :has_secrets, :queued_ns, "
+		":started_ns, :started_boot_ns, "
+		":ended_ns, :exit_code, :signal, :oom_killed, :reason, :slot, :pid, :shim_pid, "
+		":pid_start, :shim_start, "
+		":stop, :stop_by, :stop_boot_ns, :kill_as, "
+		":memory_peak, :cpu_ns, :io_read, :io_written, :lines_dropped, :bytes_dropped, :ended)",
 	    [STORE_UPDATE] =
 		"UPDATE job SET state = :state, ended = :ended, queued_ns = :queued_ns, started_ns = "
 		":started_ns, "
 		"started_boot_ns = :started_boot_ns, ended_ns = :ended_ns, exit_code = :exit_code, "
 		"signal = :signal, oom_killed = :oom_killed, reason = :reason, slot = :slot, pid = :pid, "
 		"shim_pid = :shim_pid, pid_start = :pid_start, shim_start = :shim_start, stop = :stop, "
-		"stop_by = :stop_by, stop_boot_ns = :stop_boot_ns, kill_as = :kill_as WHERE id = :id",
+		"stop_by = :stop_by, stop_boot_ns = :stop_boot_ns, kill_as = :kill_as, "
+		"memory_peak = :memory_peak, cpu_ns = :cpu_ns, io_read = :io_read, io_written = :io_written, "
+		"lines_dropped = :lines_dropped, bytes_dropped = :bytes_dropped WHERE id = :id",
 	    [STORE_DELETE] = "DELETE FROM job WHERE id = :id",
 	    [STORE_FIND_KEY] = "SELECT id FROM job WHERE owner = ? AND idem = ? AND idem <> ''",
 	};
@@ -306,6 +331,8 @@ static int make_schema(struct store *s, struct err *e)
 
 	if (rc < 0)
 		return rc;
+	if (version < 0)
+		return err_set(e, -EINVAL, "%s: has no known format (%d)", s->path, version);
 	if (version > SCHEMA_VERSION)
 		return err_set(e, -EINVAL,
 			       "%s: was written by a newer jobletd (format %d, this one knows up to %d)",
@@ -315,11 +342,9 @@ static int make_schema(struct store *s, struct err *e)
 	if (rc < 0 || version == SCHEMA_VERSION)
 		return rc;
 	rc = run_sql(s, "BEGIN IMMEDIATE", "make the tables", e);
-	if (rc == 0)
-		rc = run_sql(s, schema, "make the tables", e);
-	if (rc == 0)
-		rc = run_sql(s, "PRAGMA user_version = 1; COMMIT", "make the tables", e);
-	return rc;
+	for (; rc == 0 && version < SCHEMA_VERSION; version++)
+		rc = run_sql(s, formats[version], "make the tables", e);
+	return rc == 0 ? run_sql(s, "COMMIT", "make the tables", e) : rc;
 }
 
 static int read_last_seq(struct store *s, struct err *e)

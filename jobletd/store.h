@@ -22,6 +22,7 @@ struct job_run {
 	int64_t started_ns, started_boot_ns, ended_ns;
 	int exit_code, signal;
 	bool oom_killed;
+	struct job_usage usage;
 	char reason[JOB_REASON_MAX];
 	int slot; // of user ids, -1: none
 	pid_t pid, shim_pid;

@@ -42,7 +42,8 @@ struct store {
 	"queued_ns, "                                                                                        \
 	"started_ns, started_boot_ns, ended_ns, exit_code, signal, oom_killed, reason, slot, pid, "          \
 	"shim_pid, "                                                                                         \
-	"pid_start, shim_start, stop, stop_by, stop_boot_ns, kill_as"
+	"pid_start, shim_start, stop, stop_by, stop_boot_ns, kill_as, "                                      \
+	"memory_peak, cpu_ns, io_read, io_written, lines_dropped, bytes_dropped"
 
 int store_error(struct store *s, sqlite3 *db, const char *what, struct err *e); // -errno with its text
 int store_prepare_reads(struct store *s, struct err *e) attr_must_check;

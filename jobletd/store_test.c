@@ -277,6 +277,56 @@ static void trouble(void)
 	clear();
 }
 
+// A file as the first jobletd made it: its jobs are still there, and new ones keep what they used.
+static void older(void)
+{
+	struct err e;
+	int rc;
+	struct heard h;
+	char id[JOB_ID_LEN + 1];
+	struct job_info info;
+	struct job_run run = {.state = JOB_COMPLETED,
+			      .slot = -1,
+			      .usage = {true, 1LL << 40, 2, -1, 4, 5, INT64_MAX}};
+
+	id_of(1, id);
+	struct store *s = open_store(&e, &rc);
+	if (rc < 0)
+		return ok(false, "an older file", e.msg);
+	insert(s, 1, JOB_COMPLETED, "one", "", &h);
+	turn(&h);
+	store_close(s);
+	run_sql("ALTER TABLE job DROP COLUMN memory_peak; ALTER TABLE job DROP COLUMN cpu_ns;"
+		"ALTER TABLE job DROP COLUMN io_read; ALTER TABLE job DROP COLUMN io_written;"
+		"ALTER TABLE job DROP COLUMN lines_dropped; ALTER TABLE job DROP COLUMN bytes_dropped;"
+		"PRAGMA user_version = 1");
+	s = open_store(&e, &rc);
+	if (rc < 0)
+		return ok(false, "an older file", e.msg);
+	rc = store_get(s, id, &info, &e);
+	ok(rc == 0 && str_eq(info.request.name, "one") && !info.usage.is_known, "a job of an older file",
+	   e.msg);
+	if (rc == 0)
+		job_info_clear(&info);
+	h = (struct heard){.change.done = on_done};
+	store_update(s, id, &run, &h.change);
+	turn(&h);
+	store_close(s);
+	s = open_store(&e, &rc);
+	struct job_run read = {0};
+	ok(rc == 0 && h.rc == 0 && store_get_run(s, id, &read, &e) == 0 && read.usage.is_known &&
+	       read.usage.memory_peak == 1LL << 40 && read.usage.cpu_ns == 2 && read.usage.io_read == -1 &&
+	       read.usage.io_written == 4 && read.usage.lines_dropped == 5 &&
+	       read.usage.bytes_dropped == INT64_MAX,
+	   "what a job used", e.msg);
+	store_close(s);
+	clear();
+	run_sql("PRAGMA user_version = -1");
+	s = open_store(&e, &rc);
+	ok(!s && rc == -EINVAL, "a file of no known format", e.msg);
+	clear();
+}
+
 // On a small tmpfs, in a mount namespace and with a loop of its own.
 static int full_disk(void)
 {
@@ -393,6 +443,7 @@ int main(void)
 	changes();
 	questions();
 	trouble();
+	older();
 	full();
 	history();
 	if (file_remove_tree(AT_FDCWD, dir, &e) < 0)

@@ -52,6 +52,34 @@ void job_list_json(struct json_out *o, const Joblet__Job *j)
 	json_close_obj(o);
 }
 
+// What is not known is null.
+static void put_amount(struct json_out *o, const char *key, int64_t n)
+{
+	if (n >= 0) {
+		json_kv_i64(o, key, n);
+	} else {
+		json_key(o, key);
+		json_put_null(o);
+	}
+}
+
+static void put_usage(struct json_out *o, const Joblet__JobUsage *u)
+{
+	json_key(o, "usage");
+	if (!u) {
+		json_put_null(o);
+		return;
+	}
+	json_open_obj(o);
+	put_amount(o, "memoryPeak", u->memory_peak);
+	put_amount(o, "cpuTime", u->cpu_time_ns);
+	put_amount(o, "ioRead", u->io_read);
+	put_amount(o, "ioWritten", u->io_written);
+	put_amount(o, "linesDropped", u->lines_dropped);
+	put_amount(o, "bytesDropped", u->bytes_dropped);
+	json_close_obj(o);
+}
+
 void job_status_json(struct json_out *o, const Joblet__GetJobStatusResponse *j)
 {
 	json_open_obj(o);
@@ -68,6 +96,7 @@ void job_status_json(struct json_out *o, const Joblet__GetJobStatusResponse *j)
 	json_kv_i64(o, "signal", j->signal);
 	json_kv_str(o, "reason", j->reason);
 	json_kv_bool(o, "oomKilled", j->oom_killed);
+	put_usage(o, j->usage);
 	json_kv_str(o, "scheduledTime", j->scheduled_time);
 	json_kv_str(o, "timeout", j->timeout);
 	PUT_MAP(o, "environment", j->environment, j->n_environment);
@@ -153,6 +182,36 @@ static char *one_line(const Joblet__GetJobStatusResponse *j)
 	return j->signal ? xasprintf("killed by signal %d", j->signal) : xasprintf("exited %d", j->exit_code);
 }
 
+static void put_bytes(struct buf *out, int *rc, const char *before, int64_t n)
+{
+	static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+	double v = (double)n;
+	size_t unit = 0;
+
+	for (; v >= 1000 && unit + 1 < ARRAY_LEN(units); unit++)
+		v /= 1024;
+	if (*rc == 0)
+		*rc = n < 0 ? buf_printf(out, "%sunknown", before)
+			    : buf_printf(out, "%s%.*f %s", before, unit && v < 100 ? 1 : 0, v, units[unit]);
+}
+
+static void put_used(struct buf *out, int *rc, const Joblet__JobUsage *u)
+{
+	if (!u || *rc)
+		return;
+	put_bytes(out, rc, "used       memory at its peak ", u->memory_peak);
+	if (*rc == 0)
+		*rc = u->cpu_time_ns < 0 ? buf_add_str(out, ", CPU unknown")
+					 : buf_printf(out, ", CPU %.3f s", (double)u->cpu_time_ns / 1e9);
+	put_bytes(out, rc, ", read ", u->io_read);
+	put_bytes(out, rc, ", written ", u->io_written);
+	if (*rc == 0)
+		*rc = buf_add_str(out, "\n");
+	if (*rc == 0 && (u->lines_dropped > 0 || u->bytes_dropped > 0))
+		*rc = buf_printf(out, "%-10s %lld lines (%lld bytes) of output are not in the log\n",
+				 "dropped", (long long)u->lines_dropped, (long long)u->bytes_dropped);
+}
+
 int job_status_text(const Joblet__GetJobStatusResponse *j, struct buf *out)
 {
 	cleanup_free char *command = job_command_line(j->command, j->args, j->n_args);
@@ -170,6 +229,7 @@ int job_status_text(const Joblet__GetJobStatusResponse *j, struct buf *out)
 	put_time(out, &rc, "scheduled", j->scheduled_time);
 	put_time(out, &rc, "started", j->start_time);
 	put_time(out, &rc, "ended", j->end_time);
+	put_used(out, &rc, j->usage);
 	put_limit(out, &rc, "cpu", j->max_cpu, "% of a core at most");
 	put_line(out, &rc, "cores", j->cpu_cores);
 	put_limit(out, &rc, "memory", j->max_memory, "MB at most");
