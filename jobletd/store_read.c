@@ -34,8 +34,8 @@ static const char *text(sqlite3_stmt *st, int column)
 	return s ? s : "";
 }
 
-// The columns from c on; NULL in all of them when there was no record. Returns the column behind them.
-static int read_usage(sqlite3_stmt *st, int c, struct job_usage *u)
+// The columns from c on; NULL in all of them when there was no record.
+static void read_usage(sqlite3_stmt *st, int c, struct job_usage *u)
 {
 	int64_t *const fields[] = {&u->memory_peak, &u->cpu_ns,	       &u->io_read,
 				   &u->io_written,  &u->lines_dropped, &u->bytes_dropped};
@@ -43,7 +43,6 @@ static int read_usage(sqlite3_stmt *st, int c, struct job_usage *u)
 	u->is_known = sqlite3_column_type(st, c) != SQLITE_NULL;
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
 		*fields[i] = sqlite3_column_int64(st, c++);
-	return c;
 }
 
 // A row of STORE_COLUMNS.
@@ -89,7 +88,7 @@ static int read_row(struct store *s, sqlite3_stmt *st, struct job_info *info, st
 	snprintf(r.stop_by, sizeof(r.stop_by), "%s", text(st, c++));
 	r.stop_boot_ns = sqlite3_column_int64(st, c++);
 	r.kill_as = sqlite3_column_int(st, c++);
-	c = read_usage(st, c, &r.usage);
+	read_usage(st, c, &r.usage);
 	info->state = r.state;
 	info->started_ns = r.started_ns;
 	info->ended_ns = r.ended_ns;
