@@ -9,12 +9,9 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 export CPPFLAGS=${CPPFLAGS:?make analyze knows them}
 
-for tool in gcc clang-tidy cppcheck; do
-	command -v "$tool" >/dev/null || {
-		echo "analyze: $tool is not installed (apt-get install gcc clang-tidy cppcheck)" >&2
-		exit 1
-	}
-done
+# shellcheck source=hack/packages.sh
+. hack/packages.sh
+install_packages "${packages_analyze[@]}" || exit 1
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 

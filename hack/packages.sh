@@ -18,8 +18,8 @@ packages_test=(bats bubblewrap buildah busybox-static catatonit clang clang-form
 # the virtual machine of hack/vm.sh
 packages_vm=(busybox-static dbus qemu-system-x86 systemd)
 
-# what make analyze, make valgrind and make coverage take
-packages_analyze=(clang-tidy cppcheck gcc valgrind)
+# what make analyze reads with
+packages_analyze=(clang-tidy cppcheck gcc)
 
 # to measure it (make bench): what it is measured beside
 packages_bench=(bubblewrap busybox-static conmon crun git openssh-client openssh-server openssl podman procps python3 runc strace)

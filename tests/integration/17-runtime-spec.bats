@@ -8,7 +8,7 @@ load helpers/spec_table
 
 setup_file() {
 	rt_setup_file
-	cp "$JOBLET_BIN/joblet-probe" "$ROOTFS/bin/"
+	cp "$PROBE" "$ROOTFS/bin/"
 	echo one >"$ROOTFS/etc/which"
 	cp "$ROOTFS/etc/which" "$ROOTFS/root/"
 	ln -s which "$ROOTFS/etc/link"

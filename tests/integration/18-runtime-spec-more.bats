@@ -8,7 +8,7 @@ load helpers/spec_table
 
 setup_file() {
 	rt_setup_file
-	cp "$JOBLET_BIN/joblet-probe" "$ROOTFS/bin/"
+	cp "$PROBE" "$ROOTFS/bin/"
 	echo one >"$ROOTFS/etc/which"
 }
 setup() { rt_setup; }
@@ -105,7 +105,7 @@ teardown() { rt_teardown; }
 	done
 	# what the host mounts below a slave root is seen, what the container mounts does not come back
 	edit '.linux.rootfsPropagation = "rslave" | .root.path = "tree" | .root.readonly = false | .process.args = ["/joblet-probe"] | .process.cwd = "/"'
-	cp "$JOBLET_BIN/joblet-probe" "$BATS_TEST_TMPDIR/probe"
+	cp "$PROBE" "$BATS_TEST_TMPDIR/probe"
 	in_tree sh -ec 'cp "$1" "$2/tree/joblet-probe"; shift 2; exec "$@"' sh "$BATS_TEST_TMPDIR/probe" "$BUNDLE" \
 		timeout 30 "$RUNTIME" --root "$ROOT" run -b "$BUNDLE" "$ID" >"$BATS_TEST_TMPDIR/seen" 3>&-
 	jq -e '.mounts[0].propagation | test("^master:")' "$BATS_TEST_TMPDIR/seen" || { jq .mounts[0] "$BATS_TEST_TMPDIR/seen"; false; }

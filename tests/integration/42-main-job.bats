@@ -164,7 +164,7 @@ for request in (0x5412, 0x541c, 0x5423, 0x401c5820, 0x5412 + (1 << 32)):
 	got=$(rnx job run sh -c 'seq 1 120000000 | head -c 1073741824' 2>/dev/null | (sleep 3; sha256sum))
 	[ "$got" = "$want" ]
 	for pid in "$DAEMON_PID" $(pgrep -P "$DAEMON_PID"); do
-		rss=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status")
+		rss=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null) || continue # a child that has ended since
 		echo "# peak memory of $pid: $rss kB" >&3
 		[ "$rss" -lt 65536 ]
 	done

@@ -7,7 +7,7 @@ load helpers/runtime
 
 setup_file() {
 	rt_setup_file
-	cp "$JOBLET_BIN/joblet-probe" "$ROOTFS/bin/"
+	cp "$PROBE" "$ROOTFS/bin/"
 	mkdir "$ROOTFS/etc/d"
 	python3 "$JOBLET_SOURCE/tests/integration/helpers/seccomp_profile.py" "$JOBLET_SOURCE/specs/seccomp.def" >"$BATS_FILE_TMPDIR/profile.json"
 }
@@ -53,14 +53,14 @@ profile_bundle() {
 }
 
 @test "B1: things planted in the place of mount points, devices and masks" {
-	cp "$JOBLET_BIN/joblet-probe" "$BATS_TEST_TMPDIR/probe"
+	cp "$PROBE" "$BATS_TEST_TMPDIR/probe"
 	bundle joblet-probe
 	hostile planted "$BATS_TEST_TMPDIR/probe"
 	nothing_left
 }
 
 @test "B1: the same as the host's root, without a user namespace" {
-	cp "$JOBLET_BIN/joblet-probe" "$BATS_TEST_TMPDIR/probe"
+	cp "$PROBE" "$BATS_TEST_TMPDIR/probe"
 	plain_bundle joblet-probe
 	hostile planted "$BATS_TEST_TMPDIR/probe"
 	nothing_left
@@ -241,7 +241,7 @@ profile_bundle() {
 }
 
 @test "C1, C2: a set-uid program, a file with capabilities and a group that is shut out give nothing" {
-	cp "$JOBLET_BIN/joblet-probe" "$BUNDLE/work/setuid"
+	cp "$PROBE" "$BUNDLE/work/setuid"
 	chown 0:0 "$BUNDLE/work/setuid"
 	chmod 6755 "$BUNDLE/work/setuid"
 	for suid in nosuid suid; do

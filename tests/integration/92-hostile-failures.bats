@@ -7,7 +7,7 @@ load helpers/runtime
 
 setup_file() {
 	rt_setup_file
-	cp "$JOBLET_BIN/joblet-probe" "$ROOTFS/bin/"
+	cp "$PROBE" "$ROOTFS/bin/"
 }
 setup() { rt_setup; }
 teardown() { rt_teardown; }

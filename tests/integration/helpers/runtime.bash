@@ -4,6 +4,8 @@
 # Each test has its own --root and its own cgroup parent; rt_teardown removes what is left and fails when something cannot be.
 
 RUNTIME=${JOBLET_RUNTIME:-$JOBLET_BIN/joblet-runtime}
+# It runs in a root without libraries, so it is static, which a sanitized program cannot be: then it is the release build's.
+PROBE=${JOBLET_BIN/%asan\/bin/release/bin}/joblet-probe
 BASE_ID=1500000
 
 rt_setup_file() {
