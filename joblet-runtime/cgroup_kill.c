@@ -194,16 +194,22 @@ static int freeze_v2(int dirfd, bool frozen)
 	return rc < 0 ? rc : wait_event(dirfd, "frozen", frozen, now_ms() + FREEZE_WAIT_MS);
 }
 
-// Thawing goes to both freezers, whoever froze.
+// systemd removes the cgroup of its scope as soon as the last process is gone.
+static bool is_gone(int rc)
+{
+	return rc == -ENOENT || rc == -ENODEV;
+}
+
+// Thawing goes to both freezers, whoever froze. One that is gone meanwhile has nothing to thaw.
 static int thaw_all(const struct cgroup *c)
 {
 	const struct cgroup_hier *v2 = find_hier(c, ""), *v1 = find_hier(c, "freezer");
 	int rc = v1 && !text_is(v1->fd, "freezer.state", "THAWED") ? freeze_v1(v1->fd, false) : 0;
 	if (v2 && !text_is(v2->fd, "cgroup.freeze", "0")) {
 		int second = freeze_v2(v2->fd, false);
-		rc = rc < 0 ? rc : second;
+		rc = rc < 0 && !is_gone(rc) ? rc : second;
 	}
-	return rc;
+	return is_gone(rc) ? 0 : rc;
 }
 
 int cgroup_freeze(struct cgroup *c, bool frozen, struct err *e)
@@ -384,7 +390,7 @@ static int remove_hier(struct cgroup *c, struct cgroup_hier *h, int64_t deadline
 		if (now_ms() > deadline)
 			return err_set(e, -EBUSY, "cgroup %s/%s still has processes", h->mount, c->path);
 		rc = h->v2 ? wait_event(h->fd, "populated", false, deadline) : wait_processes(c, deadline, e);
-		if (rc < 0 && rc != -ETIMEDOUT && rc != -EBUSY)
+		if (rc < 0 && rc != -ETIMEDOUT && rc != -EBUSY && !is_gone(rc))
 			return err_sys(e, rc, "waiting for cgroup %s/%s", h->mount, c->path);
 		// Empty for the event and yet busy for rmdir lasts microseconds.
 		(void)nanosleep(&(struct timespec){.tv_nsec = pause_us * 1000}, NULL);

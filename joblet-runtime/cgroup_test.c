@@ -478,6 +478,8 @@ static void test_live(void)
 	(void)snprintf(path, sizeof(path), "/joblet-test-%d", getpid());
 	test_is_int(cgroup_open(path, &parent, &e), 0, "its parent");
 	test_is_int(cgroup_remove(parent, &e), 0, "is removed with all below %s", e.msg);
+	test_is_int(cgroup_kill(c, SIGKILL, &e), 0, "to kill what somebody else removed is fine %s", e.msg);
+	test_is_int(cgroup_remove(c, &e), 0, "and so is to remove it %s", e.msg);
 	for (size_t i = 0; i < parent->hier_count; i++)
 		test_ok(faccessat(parent->hier[i].root_fd, parent->path, F_OK, 0) < 0, "gone from %s",
 			parent->hier[i].mount);

@@ -187,7 +187,7 @@ static void put_linux(struct json_out *o)
 	json_kv_bool(o, "v1", true);
 	json_kv_bool(o, "v2", true);
 	json_kv_bool(o, "systemd", true);
-	json_kv_bool(o, "systemdUser", false);
+	json_kv_bool(o, "systemdUser", true);
 	json_kv_bool(o, "rdma", true);
 	json_close_obj(o);
 	put_seccomp(o);

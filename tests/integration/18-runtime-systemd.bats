@@ -116,6 +116,41 @@ no_unit() {
 	no_unit
 }
 
+@test "systemd: an ordinary user has a scope of the user's own systemd, with limits" {
+	id joblet-tester >/dev/null 2>&1 || useradd -M -d / -u 4242 joblet-tester
+	systemctl start dbus.socket user@4242.service
+	own() { setpriv --reuid 4242 --regid 4242 --clear-groups env XDG_RUNTIME_DIR=/run/user/4242 "$@" 3>&-; }
+	mine=/run/user/4242/test
+	own mkdir -p "$mine/rootfs"
+	cp -a "$ROOTFS/bin" "$mine/rootfs/bin"
+	cp "$RUNTIME" "$mine/runtime"
+	(cd "$mine" && own ./runtime spec --rootless)
+	jq --arg path ":$CGROUP:$ID" '.process.args = ["sleep", "1000"] | .process.terminal = false | .linux.cgroupsPath = $path |
+		.linux.resources = {memory: {limit: 33554432}, pids: {limit: 20}}' "$mine/config.json" >"$mine/new"
+	mv "$mine/new" "$mine/config.json"
+	chmod 644 "$mine/config.json"
+	cat >"$mine/go" <<-END
+		set -e
+		$(declare -f property)
+		runtime() { ./runtime --root $mine/state "\$@"; }
+		systemctl() { command systemctl --user "\$@"; }
+		UNIT=$UNIT
+		runtime --systemd-cgroup run -d $ID </dev/null >/dev/null
+		pid=\$(runtime state $ID | jq .pid)
+		dir=/sys/fs/cgroup\$(cut -d: -f3 /proc/\$pid/cgroup)
+		echo \${dir##*/} \$(cat \$dir/memory.max \$dir/pids.max) \$(property MemoryMax) \$(property TasksMax)
+		runtime delete -f $ID
+		property LoadState
+		ls -d \$dir 2>/dev/null || echo gone
+	END
+	run own timeout 300 systemd-run -q --user --wait --pipe --working-directory="$mine" bash "$mine/go"
+	rm -rf "$mine"
+	systemctl stop user@4242.service
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$output" = "$UNIT 33554432 20 33554432 20"$'\nnot-found\ngone' ]
+}
+
 @test "systemd: podman with its systemd cgroup manager: limits in force, and nothing left" {
 	command -v podman >/dev/null || skip "podman is missing"
 	pod() { timeout 300 podman --root "$BATS_TEST_TMPDIR/storage" --runroot "$BATS_TEST_TMPDIR/run" --storage-driver vfs --cgroup-manager systemd --runtime "$RUNTIME" "$@"; }
