@@ -24,13 +24,6 @@ struct pid_list {
 	size_t n, cap;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static const struct cgroup_hier *find_hier(const struct cgroup *c, const char *name)
 {
 	for (size_t i = 0; i < c->hier_count; i++)
@@ -159,7 +152,7 @@ static int wait_event(int dirfd, const char *key, bool want, int64_t deadline)
 			return errno == ENODEV ? 0 : -errno;
 		if (event_is(dirfd, key, want))
 			return 0;
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_ms(CLOCK_MONOTONIC);
 		if (left <= 0)
 			return -ETIMEDOUT;
 		struct pollfd p = {.fd = fd, .events = POLLPRI};
@@ -173,14 +166,14 @@ static int wait_event(int dirfd, const char *key, bool want, int64_t deadline)
 static int freeze_v1(int dirfd, bool frozen)
 {
 	const char *want = frozen ? "FROZEN" : "THAWED";
-	int64_t deadline = now_ms() + FREEZE_WAIT_MS;
+	int64_t deadline = clock_ms(CLOCK_MONOTONIC) + FREEZE_WAIT_MS;
 	for (long pause_us = 50;; pause_us = pause_us < 10000 ? pause_us * 2 : pause_us) {
 		int rc = cgroup_write(dirfd, "freezer.state", want, NULL);
 		if (rc < 0)
 			return rc == -ENOENT || rc == -ENODEV ? 0 : rc;
 		if (text_is(dirfd, "freezer.state", want))
 			return 0;
-		if (now_ms() > deadline)
+		if (clock_ms(CLOCK_MONOTONIC) > deadline)
 			return -ETIMEDOUT;
 		(void)nanosleep(&(struct timespec){.tv_nsec = pause_us * 1000}, NULL);
 	}
@@ -191,7 +184,7 @@ static int freeze_v2(int dirfd, bool frozen)
 	int rc = cgroup_write(dirfd, "cgroup.freeze", frozen ? "1" : "0", NULL);
 	if (rc == -ENODEV)
 		return 0;
-	return rc < 0 ? rc : wait_event(dirfd, "frozen", frozen, now_ms() + FREEZE_WAIT_MS);
+	return rc < 0 ? rc : wait_event(dirfd, "frozen", frozen, clock_ms(CLOCK_MONOTONIC) + FREEZE_WAIT_MS);
 }
 
 // systemd removes the cgroup of its scope as soon as the last process is gone.
@@ -331,7 +324,7 @@ static int wait_processes(struct cgroup *c, int64_t deadline, struct err *e)
 		int rc = cgroup_pids(c, &pids, &n, e);
 		if (rc < 0 || n == 0)
 			return rc;
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_ms(CLOCK_MONOTONIC);
 		if (left <= 0)
 			return -EBUSY;
 		cleanup_close int fd = proc_pidfd_open(pids[0]);
@@ -387,7 +380,7 @@ static int remove_hier(struct cgroup *c, struct cgroup_hier *h, int64_t deadline
 			return err_sys(e, rc, "removing cgroup %s/%s", h->mount, c->path);
 		if (rc == 0)
 			break;
-		if (now_ms() > deadline)
+		if (clock_ms(CLOCK_MONOTONIC) > deadline)
 			return err_set(e, -EBUSY, "cgroup %s/%s still has processes", h->mount, c->path);
 		rc = h->v2 ? wait_event(h->fd, "populated", false, deadline) : wait_processes(c, deadline, e);
 		if (rc < 0 && rc != -ETIMEDOUT && rc != -EBUSY && !is_gone(rc))
@@ -410,8 +403,8 @@ int cgroup_remove(struct cgroup *c, struct err *e)
 			struct cgroup_hier *h = &c->hier[i];
 			if (h->v2 != (pass == 0))
 				continue;
-			int rc =
-			    remove_hier(c, h, now_ms() + (waited ? 0 : EXIT_WAIT_MS), first < 0 ? NULL : e);
+			int rc = remove_hier(c, h, clock_ms(CLOCK_MONOTONIC) + (waited ? 0 : EXIT_WAIT_MS),
+					     first < 0 ? NULL : e);
 			waited = waited || rc < 0;
 			first = first < 0 ? first : rc;
 		}

@@ -50,13 +50,6 @@ static int print_event(const struct watch *w, const char *type, bool stats, stru
 	return fflush(stdout) == 0 ? 0 : err_sys(e, -errno, "cannot write the event");
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * MS_PER_S + t.tv_nsec / 1000000;
-}
-
 // The counter tells more than the wake-up: the kernel wakes for other changes too.
 static int look_at_oom(struct watch *w, bool woken, struct err *e)
 {
@@ -77,11 +70,11 @@ static int look_at_oom(struct watch *w, bool woken, struct err *e)
 
 static int watch(struct watch *w, int64_t interval, struct err *e)
 {
-	int64_t next = now_ms() + interval;
+	int64_t next = clock_ms(CLOCK_MONOTONIC) + interval;
 	for (;;) {
 		struct pollfd p[] = {{.fd = w->init, .events = POLLIN},
 				     {.fd = w->oom, .events = w->oom_events}};
-		int64_t left = next - now_ms();
+		int64_t left = next - clock_ms(CLOCK_MONOTONIC);
 		int n = left > 0 ? poll(p, ARRAY_LEN(p), (int)left) : 0;
 		if (n < 0 && errno != EINTR)
 			return err_sys(e, -errno, "cannot wait for events");
@@ -92,7 +85,7 @@ static int watch(struct watch *w, int64_t interval, struct err *e)
 			return rc;
 		if (n == 0) {
 			rc = print_event(w, "stats", true, e);
-			next = now_ms() + interval;
+			next = clock_ms(CLOCK_MONOTONIC) + interval;
 		}
 		if (rc)
 			return rc;

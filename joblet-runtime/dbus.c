@@ -14,17 +14,10 @@
 
 #define LINE_MAX_LEN 256
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 static int wait_for(const struct dbus *d, short events)
 {
 	for (;;) {
-		int64_t left = d->deadline - now_ms();
+		int64_t left = d->deadline - clock_ms(CLOCK_MONOTONIC);
 		struct pollfd p = {.fd = d->fd, .events = events};
 		if (left <= 0)
 			return -ETIMEDOUT;
@@ -100,7 +93,8 @@ static int greet(const struct dbus *d)
 
 int dbus_connect(struct dbus *d, const char *path, int timeout_ms, struct err *e)
 {
-	*d = (struct dbus){.deadline = now_ms() + timeout_ms, .in = {.max = DBUS_MESSAGE_MAX}};
+	*d = (struct dbus){.deadline = clock_ms(CLOCK_MONOTONIC) + timeout_ms,
+			   .in = {.max = DBUS_MESSAGE_MAX}};
 	d->fd = file_connect(path);
 	int rc = d->fd < 0 ? d->fd : greet(d);
 	return rc ? err_sys(e, rc, "%s", path) : 0;

@@ -75,13 +75,6 @@ static void retry_ready(struct source *s, uint32_t events)
 		life_event(LIFE_RETRY);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 // The runtime has ended well, and its container is ours; or the caller hears why not.
 enum life_state life_adopt(void)
 {
@@ -93,7 +86,7 @@ enum life_state life_adopt(void)
 		return LIFE_OVER;
 	}
 	state = LIFE_RUNNING;
-	entry.created_ns = now_ns();
+	entry.created_ns = clock_ns(CLOCK_REALTIME);
 	cgroup_open(&options, process_container());
 	if (options.timeout_s)
 		set_timer(&timeout, options.timeout_s * 1000);
@@ -120,7 +113,7 @@ enum life_state life_kill(void)
 
 enum life_state life_drain(void)
 {
-	entry.ended_ns = now_ns();
+	entry.ended_ns = clock_ns(CLOCK_REALTIME);
 	entry.signal = process_exit_signal();
 	entry.code = entry.is_timed_out ? TIMED_OUT_CODE : process_exit_code();
 	process_usage(&entry.usage);

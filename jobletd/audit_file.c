@@ -17,18 +17,11 @@
 #include "lib/base/file.h"
 #include "lib/base/str.h"
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
 void audit_file_begin(const struct audit_file *f, struct json_out *o, struct buf *line, const char *event)
 {
 	char time[STR_TIME_MAX];
 
-	str_time_rfc3339(now_ns(), time);
+	str_time_rfc3339(clock_ns(CLOCK_REALTIME), time);
 	line->max = AUDIT_LINE_MAX - 256; // the hashes come on top
 	json_out_begin(o, line, false);
 	json_open_obj(o);
@@ -285,7 +278,7 @@ int audit_file_retain(struct audit_file *f, struct err *e)
 		struct stat st;
 		if (fstatat(f->dir, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return err_sys(e, -errno, "%s", names[i]);
-		if (st.st_mtim.tv_sec * INT64_C(1000000000) + f->retention_ns > now_ns())
+		if (st.st_mtim.tv_sec * INT64_C(1000000000) + f->retention_ns > clock_ns(CLOCK_REALTIME))
 			break; // the later ones are younger
 		rc = drop(f, names[i], e);
 	}

@@ -85,13 +85,6 @@ void call_unref(struct call *c)
 		free(c);
 }
 
-static int64_t monotonic_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
 static struct audit_actor actor_of(const struct call *c)
 {
 	return (struct audit_actor){.cn = c->cn,
@@ -120,7 +113,7 @@ static void record_result(const struct call *c, const char *result, const char *
 	struct audit_call r = {.decision = is_denied ? "denied" : "allowed",
 			       .result = result,
 			       .text = text,
-			       .duration_ns = monotonic_ns() - c->began_ns};
+			       .duration_ns = clock_ns(CLOCK_MONOTONIC) - c->began_ns};
 
 	if (record(c, c->method->permission, &r))
 		log_debug("call %s: its result is not in the audit log", c->method->name);
@@ -512,7 +505,7 @@ static struct call *new_call(struct call_server *s, const struct gw_call *p, int
 	memcpy(c->peer, p->peer, sizeof(c->peer));
 	memcpy(c->serial, p->serial, sizeof(c->serial));
 	memcpy(c->fingerprint, p->fingerprint, sizeof(c->fingerprint));
-	c->began_ns = monotonic_ns();
+	c->began_ns = clock_ns(CLOCK_MONOTONIC);
 	c->intent.done = on_intent_recorded;
 	c->next = s->first;
 	c->prev = &s->first;
@@ -525,7 +518,7 @@ static struct call *new_call(struct call_server *s, const struct gw_call *p, int
 
 static bool deadline_over(const struct gw_call *p)
 {
-	return p->deadline_ns && monotonic_ns() >= p->deadline_ns;
+	return p->deadline_ns && clock_ns(CLOCK_MONOTONIC) >= p->deadline_ns;
 }
 
 // A certificate of our authority whose role is none of ours is no way in.

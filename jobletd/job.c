@@ -17,22 +17,6 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 
-int64_t job_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-int64_t job_boot_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
 static unsigned hash(const char *id)
 {
 	unsigned h = 2166136261u;
@@ -305,7 +289,7 @@ int job_submit_take(struct jobs *js, struct job_request *r, job_done_fn *fn, voi
 {
 	struct job_plan plan = {0};
 	char id[JOB_ID_LEN + 1];
-	int64_t now = job_now_ns();
+	int64_t now = clock_ns(CLOCK_REALTIME);
 
 	int rc = job_check(js->cfg, r, now, js->highest_cpu, bundle_can_limit_io(js->bundles), &plan, e);
 	if (rc == 0)

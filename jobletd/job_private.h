@@ -160,8 +160,6 @@ void job_waiter_add(struct job_waiter **list, job_done_fn *fn, void *userdata);
 void job_waiters_call(struct job_waiter **list, int rc, const struct err *e, const struct job_info *info);
 void job_enqueue(struct job *j);
 void job_dequeue(struct job *j);
-int64_t job_now_ns(void);      // CLOCK_REALTIME
-int64_t job_boot_now_ns(void); // CLOCK_BOOTTIME
 
 // job_run.c: from the queue to the end
 void job_step(struct job *j);

@@ -113,8 +113,8 @@ static void take_over_start(struct recovery *r, struct job *j)
 		return;
 	}
 	if (j->is_started && !j->run.started_ns) {
-		j->run.started_ns = job_now_ns();
-		j->run.started_boot_ns = job_boot_now_ns();
+		j->run.started_ns = clock_ns(CLOCK_REALTIME);
+		j->run.started_boot_ns = clock_ns(CLOCK_BOOTTIME);
 		job_arm_timeout(j);
 	}
 }

@@ -239,7 +239,7 @@ static void step_waiting(struct job *j)
 	} else {
 		return;
 	}
-	j->next.ended_ns = job_now_ns();
+	j->next.ended_ns = clock_ns(CLOCK_REALTIME);
 	job_commit(j);
 }
 
@@ -265,7 +265,7 @@ static void finish_lost(struct job *j)
 	if (j->run.state == JOB_STOPPING && j->run.stop == JOB_STOP_TIMEOUT)
 		j->next.state = JOB_TIMEOUT;
 	j->next.exit_code = j->next.state == JOB_TIMEOUT ? 124 : 125;
-	j->next.ended_ns = job_now_ns();
+	j->next.ended_ns = clock_ns(CLOCK_REALTIME);
 	snprintf(j->next.reason, sizeof(j->next.reason), "%s",
 		 j->lost_why ? j->lost_why : "its shim was lost");
 	job_commit(j);
@@ -287,7 +287,7 @@ static void step_initializing(struct job *j)
 			snprintf(j->next.reason, sizeof(j->next.reason), "could not start: %.400s",
 				 j->failed);
 		}
-		j->next.ended_ns = job_now_ns();
+		j->next.ended_ns = clock_ns(CLOCK_REALTIME);
 		job_commit(j);
 	} else if (j->is_started) {
 		j->next = j->run;
@@ -297,7 +297,7 @@ static void step_initializing(struct job *j)
 		j->next = j->run;
 		j->next.state = JOB_STOPPED;
 		j->next.exit_code = 128 + SIGTERM;
-		j->next.ended_ns = job_now_ns();
+		j->next.ended_ns = clock_ns(CLOCK_REALTIME);
 		snprintf(j->next.reason, sizeof(j->next.reason), "stopped by %s before it ran",
 			 j->want_stop_by);
 		job_commit(j);
@@ -320,7 +320,7 @@ static void step_running(struct job *j)
 		j->next = j->run;
 		j->next.state = JOB_STOPPING;
 		j->next.stop = j->want_stop;
-		j->next.stop_boot_ns = job_boot_now_ns();
+		j->next.stop_boot_ns = clock_ns(CLOCK_BOOTTIME);
 		snprintf(j->next.stop_by, sizeof(j->next.stop_by), "%s", j->want_stop_by);
 		if (!j->next.kill_as && job_would_not_notice(j, SIGTERM))
 			j->next.kill_as = SIGTERM;

@@ -87,7 +87,7 @@ void job_look_for_exit(struct job *j)
 		job_exit_seen(j, code, ns);
 	} else if (rc != -ENOENT) {
 		log_error("job %s: its exit file cannot be read: %s", j->id, strerror(-rc));
-		job_exit_seen(j, -1, job_now_ns());
+		job_exit_seen(j, -1, clock_ns(CLOCK_REALTIME));
 	}
 }
 
@@ -121,8 +121,8 @@ void job_start_container(struct job *j)
 	struct err e = {0};
 
 	if (!j->run.started_ns) {
-		j->run.started_ns = job_now_ns();
-		j->run.started_boot_ns = job_boot_now_ns();
+		j->run.started_ns = clock_ns(CLOCK_REALTIME);
+		j->run.started_boot_ns = clock_ns(CLOCK_BOOTTIME);
 	}
 	if (start_container(js->loop, &what, on_started, j, &j->start, &e) < 0) {
 		job_start_is_over(j);

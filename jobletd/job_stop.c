@@ -121,7 +121,7 @@ void job_kill_now(struct job *j)
 		return;
 	if (send_signal(j, SIGKILL) < 0 || j->kills++ > 0)
 		kill_by_runtime(j);
-	arm_grace(j, (uint64_t)job_boot_now_ns() / 1000 + KILL_AGAIN_US);
+	arm_grace(j, (uint64_t)clock_ns(CLOCK_BOOTTIME) / 1000 + KILL_AGAIN_US);
 }
 
 void job_stop_effects(struct job *j)

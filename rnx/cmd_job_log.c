@@ -112,7 +112,7 @@ static void begin(struct follow *f)
 static void lost(struct follow *f, const struct rpc_status *s)
 {
 	struct err e = {0};
-	int64_t now = connect_now_ms();
+	int64_t now = clock_ms(CLOCK_MONOTONIC);
 
 	rpc_call_free(f->call);
 	f->call = NULL;

@@ -51,7 +51,7 @@ static int ask(struct rnx *r, const struct options *o, char **words, int64_t dea
 {
 	Joblet__WaitJobRequest q = JOBLET__WAIT_JOB_REQUEST__INIT;
 	ProtobufCMessage *reply = NULL;
-	int64_t left = deadline ? deadline - connect_now_ms() : 0;
+	int64_t left = deadline ? deadline - clock_ms(CLOCK_MONOTONIC) : 0;
 
 	q.uuids = words;
 	q.n_uuids = strv_len(words);
@@ -78,7 +78,7 @@ static int reconnect(struct rnx *r, const struct rpc_status *s, int64_t lost_at,
 {
 	struct err e = {0};
 
-	if (connect_now_ms() - lost_at > GIVE_UP_MS)
+	if (clock_ms(CLOCK_MONOTONIC) - lost_at > GIVE_UP_MS)
 		return connect_report(r, s, NULL);
 	poll(NULL, 0, connect_backoff(n, 3000));
 	if (!s->is_local && r->client)
@@ -92,22 +92,22 @@ static int reconnect(struct rnx *r, const struct rpc_status *s, int64_t lost_at,
 static int run(struct rnx *r, void *options, char **words)
 {
 	const struct options *o = options;
-	int64_t deadline = o->timeout ? connect_now_ms() + o->timeout / 1000000 : 0;
+	int64_t deadline = o->timeout ? clock_ms(CLOCK_MONOTONIC) + o->timeout / 1000000 : 0;
 	struct rpc_status s = {0};
 	int64_t lost_at = 0;
 	unsigned n = 0;
 	int status = connect_open(r);
 
 	while (status == 0) {
-		int64_t began = connect_now_ms();
+		int64_t began = clock_ms(CLOCK_MONOTONIC);
 		status = ask(r, o, words, deadline, &s);
 		if (status != -EAGAIN)
 			return status;
-		if (!lost_at || connect_now_ms() - began > GIVE_UP_MS) // a new loss
-			lost_at = connect_now_ms(), n = 0;
+		if (!lost_at || clock_ms(CLOCK_MONOTONIC) - began > GIVE_UP_MS) // a new loss
+			lost_at = clock_ms(CLOCK_MONOTONIC), n = 0;
 		do
 			status =
-			    deadline && connect_now_ms() >= deadline
+			    deadline && clock_ms(CLOCK_MONOTONIC) >= deadline
 				? print_fail(EXIT_CODE_TIMEOUT, "DEADLINE_EXCEEDED", NULL, "not ended yet")
 				: reconnect(r, &s, lost_at, ++n);
 		while (status == -EAGAIN);

@@ -11,14 +11,6 @@
 
 #define TRIES 5 // 100 + 200 + 400 + 800 ms between them
 
-int64_t connect_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 int connect_backoff(unsigned n, int max)
 {
 	int64_t ms = n > 20 ? max : (int64_t)50 << n;

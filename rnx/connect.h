@@ -31,4 +31,3 @@ int connect_report(const struct rnx *r, const struct rpc_status *s, const char *
 
 // Milliseconds to wait before try number n (from 1): 100, 200, 400 … up to max. For lost connections.
 int connect_backoff(unsigned n, int max);
-int64_t connect_now_ms(void); // CLOCK_MONOTONIC

@@ -88,7 +88,7 @@ static void lose_call(struct session *s)
 // The connection or the server is gone: said once, tried again until GIVE_UP_MS are over.
 static void lost(struct session *s, const char *why)
 {
-	int64_t now = connect_now_ms();
+	int64_t now = clock_ms(CLOCK_MONOTONIC);
 
 	lose_call(s);
 	if (!s->lost_at) {
@@ -138,7 +138,7 @@ static void connect_again(struct session *s)
 	struct err e = {0};
 	int rc = 0;
 
-	if (connect_now_ms() < s->next_try)
+	if (clock_ms(CLOCK_MONOTONIC) < s->next_try)
 		return;
 	if (!s->r->client)
 		rc = connect_try(s->r, RECONNECT_MS, &e);
@@ -395,7 +395,7 @@ static void step(struct session *s)
 	if (wants_stdin)
 		more[n++] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
 	if (!s->call) {
-		int64_t left = s->next_try - connect_now_ms();
+		int64_t left = s->next_try - clock_ms(CLOCK_MONOTONIC);
 		timeout = left > 0 ? (int)left : 0;
 	}
 	int rc = output_wait(s->call ? s->r->client : NULL, s->out, 2, more, n, timeout, &e);

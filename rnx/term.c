@@ -114,14 +114,6 @@ void term_say_detached(void)
 	say("\n");
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void attr_noreturn leave(void)
 {
 	term_restore();
@@ -150,7 +142,7 @@ static void on_signal(int sig)
 	unsigned char byte = (unsigned char)sig;
 
 	if (sig == SIGINT) {
-		int64_t now = now_ms();
+		int64_t now = clock_ms(CLOCK_MONOTONIC);
 		if (signals.last_int && now - signals.last_int < TWICE_MS) {
 			if (!signals.is_held)
 				leave();

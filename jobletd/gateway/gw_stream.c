@@ -175,7 +175,8 @@ static void start_call(struct gw_stream *s)
 	int rc = open_socket(s);
 
 	if (rc >= 0 && s->timeout_ns) {
-		s->deadline_ns = gw_now(gw) + s->timeout_ns;
+		// Not the loop's clock, which may stand at a time before the client's began to run.
+		s->deadline_ns = clock_ns(CLOCK_MONOTONIC) + s->timeout_ns;
 		rc = sd_event_add_time(gw->loop, &s->deadline, CLOCK_MONOTONIC,
 				       (uint64_t)s->deadline_ns / 1000, 1000, on_deadline, s);
 	}

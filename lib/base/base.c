@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cleanup functions and memory that is never NULL.
+// Cleanup functions, memory that is never NULL, and the clock.
 #include "base.h"
 
 #include <errno.h>
@@ -95,3 +95,16 @@ const char *__ubsan_default_options(void)
 	return "print_stacktrace=1";
 }
 #endif
+
+int64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+int64_t clock_ms(clockid_t clock)
+{
+	return clock_ns(clock) / 1000000;
+}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The few macros that every file uses: ownership of locals, hand-over, and attributes.
+// What every file uses: ownership of locals, hand-over, attributes, memory, the clock.
 //
 // A local that owns something is declared with one of the cleanup_* macros and releases it at the end of its
 // scope; it is handed on with take_ptr or take_fd, which leave the local empty.
@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ARRAY_LEN(a)			(sizeof(a) / sizeof((a)[0]))
@@ -60,3 +61,7 @@ void *xrealloc(void *p, size_t n) attr_must_check;
 char *xstrdup(const char *s) attr_must_check;
 char *xstrndup(const char *s, size_t n) attr_must_check;
 char *xasprintf(const char *fmt, ...) attr_printf(1, 2) attr_must_check;
+
+// What a clock that always exists says (clock_gettime(2)).
+int64_t clock_ns(clockid_t clock);
+int64_t clock_ms(clockid_t clock);

@@ -121,6 +121,10 @@ void rpc_call_on_close(struct rpc_call *call, uint32_t error_code)
 		finish(call, grpc_code_from_http(call->http_status), text, true);
 	} else if (error_code == NGHTTP2_NO_ERROR) {
 		finish(call, RPC_INTERNAL, "the server ended the call without a status", true);
+	} else if (error_code == NGHTTP2_CANCEL && call->deadline_ns &&
+		   clock_ns(CLOCK_MONOTONIC) >= call->deadline_ns) {
+		// The server has seen the same deadline pass, and its word was read before our clock.
+		finish(call, RPC_DEADLINE_EXCEEDED, "the time for the call is over", true);
 	} else {
 		snprintf(text, sizeof(text), "the call was cut off (HTTP/2: %s)",
 			 nghttp2_http2_strerror(error_code));

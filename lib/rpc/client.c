@@ -18,17 +18,9 @@
 #define KEEPALIVE_NS	    (30 * INT64_C(1000000000)) // silence before a PING, while calls are open
 #define KEEPALIVE_WAIT_NS   (20 * INT64_C(1000000000)) // and until the connection counts as lost
 
-int64_t rpc_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static int left_ms(int64_t end_ns)
 {
-	int64_t left = (end_ns - rpc_now_ns() + 999999) / 1000000;
+	int64_t left = (end_ns - clock_ns(CLOCK_MONOTONIC) + 999999) / 1000000;
 
 	return left < 0 ? 0 : left > 3600000 ? 3600000 : (int)left;
 }
@@ -278,7 +270,8 @@ static int settle(struct rpc_client *c, int64_t end_ns, struct err *e)
 
 int rpc_client_open(const struct rpc_client_config *cfg, struct rpc_client **out, struct err *e)
 {
-	int64_t end_ns = rpc_now_ns() + (int64_t)(cfg->timeout_ms > 0 ? cfg->timeout_ms : 10000) * 1000000;
+	int64_t end_ns =
+	    clock_ns(CLOCK_MONOTONIC) + (int64_t)(cfg->timeout_ms > 0 ? cfg->timeout_ms : 10000) * 1000000;
 	struct rpc_client *c = xcalloc(1, sizeof(*c));
 	int fd = -1;
 
@@ -302,7 +295,7 @@ int rpc_client_open(const struct rpc_client_config *cfg, struct rpc_client **out
 		rpc_client_free(c);
 		return rc;
 	}
-	c->heard_ns = rpc_now_ns();
+	c->heard_ns = clock_ns(CLOCK_MONOTONIC);
 	*out = c;
 	return 0;
 }
@@ -365,7 +358,7 @@ int rpc_client_process(struct rpc_client *c, struct err *e)
 	// First out, then in: what the peer said last is read even when nothing can be written any more.
 	int write_rc = h2_write(&c->h2, &write_e);
 	int rc = h2_read(&c->h2, e);
-	int64_t now = rpc_now_ns();
+	int64_t now = clock_ns(CLOCK_MONOTONIC);
 	if (rc == 0)
 		rc = run_keepalive(c, now, e);
 	run_deadlines(c, now);
@@ -464,9 +457,9 @@ int rpc_call_start(struct rpc_client *c, const char *path, int64_t timeout_ms, s
 	call->stream = stream;
 	call->client = c;
 	call->max_message = c->max_message;
-	call->deadline_ns = timeout_ms > 0 ? rpc_now_ns() + timeout_ms * 1000000 : 0;
+	call->deadline_ns = timeout_ms > 0 ? clock_ns(CLOCK_MONOTONIC) + timeout_ms * 1000000 : 0;
 	if (!c->calls) // the silence before was nobody's concern
-		c->heard_ns = rpc_now_ns();
+		c->heard_ns = clock_ns(CLOCK_MONOTONIC);
 	call->next = c->calls;
 	if (c->calls)
 		c->calls->prev = call;

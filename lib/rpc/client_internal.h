@@ -46,7 +46,6 @@ struct rpc_call {
 	struct rpc_status status;
 };
 
-int64_t rpc_now_ns(void);
 // nghttp2's session with its callbacks and limits, on a connection that is there.
 int rpc_session_start(struct rpc_client *c, struct err *e) attr_must_check;
 int rpc_flush(struct rpc_client *c,
