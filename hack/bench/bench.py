@@ -19,7 +19,7 @@ import place  # noqa: E402
 import report  # noqa: E402
 
 # In the order of the table; each module has `rows`: name -> function(place, reps) -> list of report.Group.
-MODULES = ("row_start", "row_shim", "row_job", "row_running", "row_history", "row_follow")
+MODULES = ("row_start", "row_shim", "row_job", "row_running", "row_history", "row_follow", "row_count")
 
 
 def all_rows():

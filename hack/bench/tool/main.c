@@ -16,11 +16,11 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(char **args);
-	} commands[] = {{"bare", bare}, {"measure", measure}};
+	} commands[] = {{"bare", bare}, {"measure", measure}, {"steps", steps}};
 
 	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argv + 2);
-	fprintf(stderr, "usage: bench-tool bare|measure …\n");
+	fprintf(stderr, "usage: bench-tool bare|measure|steps …\n");
 	return 125;
 }

@@ -9,5 +9,7 @@
 int bare(char **args);
 // What starting a command costs: measure.c.
 int measure(char **args);
+// Instructions of a command and all that comes of it: steps.c.
+int steps(char **args);
 
 attr_noreturn void fail(const char *what);
