@@ -23,6 +23,10 @@ teardown() {
 	is_place || return 0
 	rt_teardown
 	systemctl stop "$SLICE"
+	if id joblet-tester >/dev/null 2>&1; then
+		systemctl stop user@4242.service
+		userdel joblet-tester
+	fi
 }
 
 sd() { rt --systemd-cgroup "$@"; }
@@ -117,7 +121,7 @@ no_unit() {
 }
 
 @test "systemd: an ordinary user has a scope of the user's own systemd, with limits" {
-	id joblet-tester >/dev/null 2>&1 || useradd -M -d / -u 4242 joblet-tester
+	useradd -M -d / -u 4242 joblet-tester
 	systemctl start dbus.socket user@4242.service
 	own() { setpriv --reuid 4242 --regid 4242 --clear-groups env XDG_RUNTIME_DIR=/run/user/4242 "$@" 3>&-; }
 	mine=/run/user/4242/test
@@ -145,7 +149,6 @@ no_unit() {
 	END
 	run own timeout 300 systemd-run -q --user --wait --pipe --working-directory="$mine" bash "$mine/go"
 	rm -rf "$mine"
-	systemctl stop user@4242.service
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$output" = "$UNIT 33554432 20 33554432 20"$'\nnot-found\ngone' ]
@@ -153,7 +156,8 @@ no_unit() {
 
 @test "systemd: podman with its systemd cgroup manager: limits in force, and nothing left" {
 	command -v podman >/dev/null || skip "podman is missing"
-	pod() { timeout 300 podman --root "$BATS_TEST_TMPDIR/storage" --runroot "$BATS_TEST_TMPDIR/run" --storage-driver vfs --cgroup-manager systemd --runtime "$RUNTIME" "$@"; }
+	pod() { timeout 300 podman --root "$BATS_TEST_TMPDIR/storage" --runroot "$BATS_TEST_TMPDIR/run" --storage-driver vfs --cgroup-manager systemd \
+		--runtime "$RUNTIME" --runtime-flag "root=$ROOT" "$@"; }
 	pod run -d --name c --net none --memory 64m --pids-limit 50 --cgroup-parent "$SLICE" --rootfs "$ROOTFS" sleep 1000
 	UNIT=libpod-$(pod inspect -f '{{.Id}}' c).scope DIR=/sys/fs/cgroup/$SLICE/$UNIT
 	[ "$(property ActiveState) $(property MemoryMax) $(property TasksMax)" = "active 67108864 50" ]
