@@ -49,7 +49,7 @@ endif
 # The sanitizers do not link statically.
 STATIC := $(if $(filter asan fuzz,$(MODE)),-pie,-static-pie)
 
-.PHONY: all check integration vm bench asan coverage lint analyze fuzz install uninstall clean
+.PHONY: all check integration vm bench asan valgrind coverage lint analyze fuzz install uninstall clean
 all:
 
 programs :=
@@ -169,6 +169,15 @@ bench: all
 asan:
 	$(Q)$(MAKE) MODE=release joblet-probe
 	$(Q)$(MAKE) MODE=asan check integration
+
+# The unit tests under memcheck, which also sees values that nobody has set.
+ifeq ($(MODE),debug)
+valgrind: $(tests)
+	$(Q)hack/valgrind.sh $(tests)
+else
+valgrind:
+	$(Q)$(MAKE) MODE=debug valgrind
+endif
 
 # Lines and branches that the tests reach, by folder. What cannot write here leaves no record: the gateway, and a container's first process in
 # its new root; nor does jobletd's core once it has started a job. Their lines count as not reached.

@@ -336,7 +336,8 @@ static int full_disk(void)
 	unsigned n = 100;
 	bool told = false;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	sd_event_unref(loop);
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    sd_event_new(&loop) < 0 || mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV, "size=512k") < 0)
 		return 2;
 	struct store *s = open_store(&e, &rc);
@@ -356,13 +357,14 @@ static int full_disk(void)
 	if (there != n - 1 - 100)
 		return 5;
 	// Room again: it goes on.
-	if (mount(NULL, dir, NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, "size=8m") < 0)
+	if (mount("none", dir, "none", MS_REMOUNT | MS_NOSUID | MS_NODEV, "size=8m") < 0)
 		return 6;
 	insert(s, n, JOB_COMPLETED, "", "", &h);
 	turn(&h);
 	if (h.rc != 0 || list(s, &(struct job_filter){0}) != there + 1)
 		return 7;
 	store_close(s);
+	sd_event_unref(loop);
 	return 0;
 }
 
