@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # One graph, no recursion. A folder that holds a library or a program says so in one line of its build.mk. MODE chooses the build
-# directory: release (default), debug, asan, fuzz, coverage. The words: all check integration asan lint analyze fuzz install uninstall clean.
+# directory: release (default), debug, asan, fuzz, coverage. The words: all check integration asan lint analyze fuzz fuzz-coverage install uninstall clean.
 
 MODE ?= release
 B := build/$(MODE)
@@ -43,13 +43,15 @@ else ifeq ($(MODE),fuzz)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 CFLAGS += -O1 -fno-omit-frame-pointer $(SANITIZE) -fsanitize=fuzzer-no-link
 LDFLAGS += $(SANITIZE)
+else ifeq ($(MODE),edges)
+CFLAGS += -O1 -fno-inline -fsanitize=fuzzer-no-link
 else
-$(error MODE is release, debug, asan, fuzz or coverage)
+$(error MODE is release, debug, asan, fuzz, edges or coverage)
 endif
 # The sanitizers do not link statically.
 STATIC := $(if $(filter asan fuzz,$(MODE)),-pie,-static-pie)
 
-.PHONY: all check integration vm bench asan valgrind coverage lint analyze fuzz install uninstall clean
+.PHONY: all check integration vm bench asan valgrind coverage lint analyze fuzz fuzz-coverage install uninstall clean
 all:
 
 programs :=
@@ -121,8 +123,8 @@ $(B)/gen.a: $(GEN_O)
 include $(wildcard lib/*/build.mk) $(wildcard joblet-runtime/build.mk joblet-shim/build.mk jobletd/build.mk rnx/build.mk hack/*/*/build.mk tests/*/build.mk)
 
 ifeq ($(MODE),coverage)
-# Its child shares our memory: gcc's own execve would note there that the record is written, and we would write none at our end.
-$(B)/lib/base/proc.o: CFLAGS_DIR = -fno-profile-arcs -fno-test-coverage
+# Its child shares our memory: gcc's own execve would write the record there and note that it is written, and we would write none at our end.
+$(B)/lib/base/proc.o: CFLAGS_DIR = -fno-builtin-execve
 endif
 $(B)/%.o: %.c | $(GEN_H)
 	$(call say,CC,$<)
@@ -157,6 +159,15 @@ fuzz:
 	$(Q)$(MAKE) MODE=fuzz CC=clang fuzz
 endif
 
+# What the inputs of `make fuzz` reach of our own code.
+ifeq ($(MODE),edges)
+fuzz-coverage: $(fuzzers)
+	$(Q)hack/fuzz_coverage.sh $(fuzzers)
+else
+fuzz-coverage:
+	$(Q)$(MAKE) MODE=edges CC=clang fuzz-coverage
+endif
+
 # The same in a virtual machine with cgroup v2 only; CGROUP=v1 or hybrid for the other kinds, INIT=systemd, TAG: the files that have it.
 vm: all
 	$(Q)CGROUP=$(or $(CGROUP),v2) INIT=$(or $(INIT),none) VM_TIMEOUT=$(or $(VM_TIMEOUT),14400) MODE=$(MODE) \
@@ -180,7 +191,7 @@ valgrind:
 endif
 
 # Lines and branches that the tests reach, by folder. What cannot write here leaves no record: the gateway, and a container's first process in
-# its new root; nor does jobletd's core once it has started a job. Their lines count as not reached.
+# its new root. Their lines count as not reached.
 coverage:
 	$(Q)find build/coverage -name '*.gcda' -delete 2>/dev/null || true
 	$(Q)$(MAKE) MODE=coverage check integration; hack/coverage.py build/coverage
