@@ -58,7 +58,7 @@ if part packages prepare && part build run_make -j"$(nproc)" all; then
 	part vm-v1 run_make -s vm TAG=vm:v1 CGROUP=v1
 	part vm-systemd run_make -s vm TAG=vm:systemd INIT=systemd
 	part asan run_make -s MODE=asan -j"$(nproc)" check # the C tests under the address and undefined-behaviour sanitizers
-	part fuzz run_make -s -j"$(nproc)" fuzz T=5          # each fuzzer for five seconds, from its seeds
+	part fuzz run_make -s -j"$(nproc)" fuzz T=10         # each fuzzer for ten seconds, from its seeds
 fi
 
 echo "== how long it took"
