@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The listening socket of jobletd. It is bound by the core, which may use any port, and handed to every
-// gateway in turn.
+// The listening socket of jobletd. It is bound by the core, which may use any port, or comes from the service
+// manager, and is handed to every gateway in turn.
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 
 #include "jobletd/gateway_listen.h"
 
@@ -47,6 +49,26 @@ int gateway_listen(const char *address, unsigned port, int *out, struct err *e)
 		return err_set(e, rc, "port %u of %s is in use by another program", port, address);
 	if (rc)
 		return err_sys(e, rc, "cannot listen on %s port %u", address, port);
+	return 0;
+}
+
+int gateway_listen_inherited(int *out, struct err *e)
+{
+	int n = sd_listen_fds(1);
+	if (n < 0)
+		return err_sys(e, n, "LISTEN_FDS");
+	if (n == 0)
+		return 1;
+	if (n > 1)
+		return err_set(e, -EINVAL, "socket activation: %d sockets; jobletd listens on one", n);
+	cleanup_close int fd = SD_LISTEN_FDS_START;
+	if (sd_is_socket_inet(fd, AF_UNSPEC, SOCK_STREAM, 1, 0) <= 0)
+		return err_set(e, -EINVAL, "socket activation: descriptor %d is no listening TCP socket", fd);
+	// Gateways accept until nothing is left, and must not wait there.
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_sys(e, -errno, "socket activation");
+	*out = take_fd(fd);
 	return 0;
 }
 

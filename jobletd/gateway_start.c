@@ -51,7 +51,9 @@ int gateway_open(const struct config *cfg, sd_event *loop, const struct gateway_
 		 struct gateway **out, struct err *e)
 {
 	int fd = -1;
-	int rc = gateway_listen(cfg->server.address, cfg->server.port, &fd, e);
+	int rc = gateway_listen_inherited(&fd, e);
+	if (rc > 0)
+		rc = gateway_listen(cfg->server.address, cfg->server.port, &fd, e);
 	if (rc)
 		return rc;
 	struct gateway *g = xcalloc(1, sizeof(*g));

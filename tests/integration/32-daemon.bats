@@ -229,3 +229,37 @@ gateway_pid() {
 	jc call Health.Check
 	grep -q 'signal HUP' "$DAEMON_HOME/jobletd.log"
 }
+
+# From here on jobletd is started with what a service manager passes: descriptors 3 and on, made by this line of Python.
+activate() {
+	mkdir "$DAEMON_HOME/activated"
+	cat >"$DAEMON_HOME/activated/jobletd" <<-EOF
+		#!/usr/bin/python3
+		import fcntl, os, socket, sys
+		tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+		tcp.bind(("127.0.0.1", 0))
+		tcp.listen()
+		print(tcp.getsockname()[1], file=open("$DAEMON_HOME/bound", "w"), flush=True)
+		passed = [fcntl.fcntl(s, fcntl.F_DUPFD, 100) for s in [$1]]
+		for i, f in enumerate(passed):
+		    os.dup2(f, 3 + i)
+		os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(passed)))
+		os.execv("$DAEMON_BIN/jobletd", ["jobletd"] + sys.argv[1:])
+	EOF
+	chmod 755 "$DAEMON_HOME/activated/jobletd"
+	DAEMON_BIN=$DAEMON_HOME/activated
+}
+
+@test "socket activation: it serves on the socket that it was passed" {
+	activate tcp
+	daemon_start
+	[ "$DAEMON_PORT" = "$(cat "$DAEMON_HOME/bound")" ]
+	jc call Health.Check
+}
+
+@test "socket activation: two sockets, and one that is not TCP, are refused" {
+	activate tcp,tcp
+	refuses "socket activation: 2 sockets; jobletd listens on one"
+	sed -i 's/\[tcp,tcp\]/[udp]/' "$DAEMON_BIN/jobletd"
+	refuses "socket activation: descriptor 3 is no listening TCP socket"
+}
