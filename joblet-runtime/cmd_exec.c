@@ -6,7 +6,6 @@
 #include "joblet-runtime/command.h"
 #include "joblet-runtime/create_options.h"
 #include "joblet-runtime/exec.h"
-#include "joblet-runtime/seal.h"
 #include "lib/base/str.h"
 
 #define EXEC_FAILED 255 // as runc: 1 could be the program's own
@@ -61,8 +60,7 @@ static int run_parsed(const struct globals *g, const char **rest, struct exec_op
 	o->terminal = w->tty;
 	o->no_new_privs = w->no_new_privs;
 	o->ignore_paused = w->ignore_paused;
-	if (!rc)
-		rc = seal_self(g->argv, e);
+	o->argv = g->argv;
 	return rc ? rc : exec_run(o, e);
 }
 

@@ -27,6 +27,7 @@
 #include "joblet-runtime/namespace.h"
 #include "joblet-runtime/process.h"
 #include "joblet-runtime/sched.h"
+#include "joblet-runtime/seal.h"
 #include "joblet-runtime/seccomp_notify.h"
 #include "joblet-runtime/sync.h"
 #include "joblet-runtime/terminal.h"
@@ -79,7 +80,9 @@ static int open_container(struct exec *x, struct err *e)
 		return err_set(e, x->init, "container not running");
 	if (x->st.cgroup && (rc = cgroup_open(x->st.cgroup, &x->cgroup, e)))
 		return rc;
-	return is_paused(x) ? refuse_paused(e) : 0;
+	if (is_paused(x))
+		return refuse_paused(e);
+	return state_read_config(&x->st, &x->spec, e);
 }
 
 static int read_process(struct exec *x, struct err *e)
@@ -87,12 +90,9 @@ static int read_process(struct exec *x, struct err *e)
 	cleanup_free char *text = NULL;
 	size_t len = 0;
 	const char *path = x->o->process_file;
-	int rc = state_read_config(&x->st, &x->spec, e);
-	if (rc)
-		return rc;
 	if (path) {
 		cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		rc = fd < 0 ? -errno : file_read_fd(fd, SPEC_SIZE_MAX, &text, &len);
+		int rc = fd < 0 ? -errno : file_read_fd(fd, SPEC_SIZE_MAX, &text, &len);
 		if (rc)
 			return err_sys(e, rc, "cannot read the process file %s", path);
 		if ((rc = spec_parse_process(text, len, &x->file, e)))
@@ -134,8 +134,8 @@ static int open_cgroups(struct exec *x, struct err *e)
 
 static int prepare(struct exec *x, struct err *e)
 {
-	int rc;
-	if ((rc = open_container(x, e)) || (rc = read_process(x, e)))
+	int rc = read_process(x, e);
+	if (rc)
 		return rc;
 	if (x->spec->has_seccomp && (rc = container_filter(x->o->root, x->spec, &x->filter, e)))
 		return rc;
@@ -436,10 +436,14 @@ int exec_run(const struct exec_options *o, struct err *e)
 			 .sync = {-1, -1},
 			 .pidfd = -1,
 			 .terminal = {.ours = -1, .theirs = -1, .master = -1}};
-	cleanup_close int signals = o->detached ? -1 : foreground_signals(e);
-	if (!o->detached && signals < 0)
-		return signals;
-	int rc = prepare(&x, e);
+	int rc = open_container(&x, e);
+	if (!rc) // before anything is blocked, read or made, because it may begin again
+		rc = seal_self_for(x.spec, o->argv, e);
+	cleanup_close int signals = !rc && !o->detached ? foreground_signals(e) : -1;
+	if (!rc && !o->detached && signals < 0)
+		rc = signals;
+	if (!rc)
+		rc = prepare(&x, e);
 	if (!rc)
 		rc = launch(&x, e);
 	bool relayed = x.terminal.ours >= 0;

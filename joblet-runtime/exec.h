@@ -10,6 +10,7 @@
 #include "lib/base/err.h"
 
 struct exec_options {
+	char **argv; // of main, to execute this program again
 	const char *root, *id;
 	const char *pid_file, *console_socket, *pidfd_socket; // or NULL
 	bool detached, ignore_paused;

@@ -72,15 +72,7 @@ static bool may_write(const struct spec *s, const struct stat *st)
 	return false;
 }
 
-int seal_self_for(const struct spec *s, char **argv, struct err *e)
-{
-	struct stat st;
-	if (spec_has_new(s, CLONE_NEWUSER) && stat("/proc/self/exe", &st) == 0 && !may_write(s, &st))
-		return 0;
-	return seal_self(argv, e);
-}
-
-int seal_self(char **argv, struct err *e)
+static int seal_self(char **argv, struct err *e)
 {
 	cleanup_close int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (self < 0)
@@ -101,4 +93,12 @@ int seal_self(char **argv, struct err *e)
 		return err_sys(e, -errno, "cannot mark the sealed copy of this program");
 	execveat(fd, "", argv, environ, AT_EMPTY_PATH);
 	return err_sys(e, -errno, "cannot execute the sealed copy of this program");
+}
+
+int seal_self_for(const struct spec *s, char **argv, struct err *e)
+{
+	struct stat st;
+	if (spec_has_new(s, CLONE_NEWUSER) && stat("/proc/self/exe", &st) == 0 && !may_write(s, &st))
+		return 0;
+	return seal_self(argv, e);
 }

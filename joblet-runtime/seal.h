@@ -7,8 +7,6 @@
 #include "lib/base/err.h"
 
 // Returns 0 when this program runs from a sealed file: one that the caller made, or one that an earlier call
-// executed again. argv as given to main.
-int seal_self(char **argv, struct err *e) attr_must_check;
-// The same, unless the container of the bundle cannot write to the file that this program runs from: all that
-// is in it has ids of a new user namespace, and none of them is the owner's.
+// executed again; argv as given to main. And when the container of s cannot write to the file that this
+// program runs from: all that is in it has ids of a new user namespace, and none of them is the owner's.
 int seal_self_for(const struct spec *s, char **argv, struct err *e) attr_must_check;

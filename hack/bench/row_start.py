@@ -46,4 +46,23 @@ def start(here, reps):
     ]
 
 
-rows = {"start": start}
+def execute(here, reps):
+    """One more program in a container that runs, each runtime in one of its own."""
+    contenders, names = {}, {}
+    for name, argv, wrap in (("joblet-runtime exec", [f"{BIN}/joblet-runtime"], None), ("crun exec", ["crun"], for_crun)):
+        bundle = Bundle(here, "exec-" + argv[0].rsplit("/", 1)[-1], ["sleep", "1000"])
+        words = argv + ["run", "-d", "-b", bundle.dir, bundle.id]
+        subprocess.run(wrap(words) if wrap else words, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        contenders[name] = Contender(argv + ["exec", bundle.id, "true"], wrap=wrap)
+        names[name] = argv + ["delete", "-f", bundle.id]
+    try:
+        took = in_turns(contenders, reps, TIMES)
+    finally:
+        for name, words in names.items():
+            wrap = contenders[name].wrap
+            subprocess.run(wrap(words) if wrap else words, check=True)
+    return [Group("exec", "`exec` of `true` in a container that runs", "ms",
+                  [Line(name, [wall for wall, _, _ in values], Aim("<=", 0.5) if name == "crun exec" else None) for name, values in took.items()])]
+
+
+rows = {"start": start, "exec": execute}

@@ -152,8 +152,8 @@ refused() {
 	nothing_left
 }
 
-@test "exec: the container cannot write to the runtime, nor look into it" {
-	plain_bundle sh -c 'while :; do
+cannot_write() { # HOW the bundle is made
+	"$1" sh -c 'while :; do
 		for p in /proc/[0-9]*; do
 			echo x 2>/dev/null >"$p/exe" && echo "wrote $p/exe" >>/work/log
 			ls "$p/fd/" 2>/dev/null >/dev/null
@@ -170,6 +170,38 @@ refused() {
 	[ "$(sha256sum <"$RUNTIME")" = "$before" ]
 	cat "$BUNDLE/work/log" 2>/dev/null || true
 	! grep -q wrote "$BUNDLE/work/log" 2>/dev/null
+	rt delete -f "$ID"
+	nothing_left
+}
+
+@test "exec: the container cannot write to the runtime, nor look into it" {
+	cannot_write plain_bundle
+}
+
+@test "exec: nor can one with a user namespace, where there is no sealed copy" {
+	cannot_write bundle
+}
+
+copies() { # how often an exec makes a sealed copy
+	strace -f -qq -e trace=execveat -o "$BATS_TEST_TMPDIR/calls" "$RUNTIME" --root "$ROOT" exec "$ID" true 3>&-
+	grep -c 'execveat(.*= 0' "$BATS_TEST_TMPDIR/calls" || true
+}
+
+@test "exec: from a sealed copy where the runtime's file could be written, and only there" {
+	cp "$RUNTIME" "$BATS_TEST_TMPDIR/runtime"
+	RUNTIME=$BATS_TEST_TMPDIR/runtime
+	bundle sleep 1000
+	begin
+	[ "$(copies)" -eq 0 ]
+	chmod 0775 "$RUNTIME"
+	[ "$(copies)" -eq 1 ]
+	chmod 0755 "$RUNTIME"
+	chown $((BASE_ID + 1)) "$RUNTIME"
+	[ "$(copies)" -eq 1 ]
+	rt delete -f "$ID"
+	plain_bundle sleep 1000
+	begin
+	[ "$(copies)" -eq 1 ]
 	rt delete -f "$ID"
 	nothing_left
 }
