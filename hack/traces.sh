@@ -56,6 +56,7 @@ remove_traces() {
 	done 2>/dev/null
 	awk -v name="/tmp/$1" 'index($5, name) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r dir; do umount -l "$dir"; done
 	rm -rf --one-file-system "/tmp/$1" "/tmp/$1"-*
+	ip netns 2>/dev/null | awk -v name="$1-" 'index($1, name) == 1 { print $1 }' | xargs -r -n 1 ip netns del
 	# Killed processes leave their cgroups a little later.
 	for _ in {1..100}; do
 		for dir in $(test_cgroups "$1"); do rmdir "$dir" 2>/dev/null; done

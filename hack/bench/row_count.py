@@ -3,12 +3,11 @@
 import os
 import subprocess
 
-from engines import Bundle, Shim, for_crun, until
+from engines import Bundle, Shim, until
 from place import BIN
 from report import Group, Line
 
 STEPS = [f"{BIN}/bench-tool", "steps"]
-NOTE = "In thousands, of user space; held to a limit by tests/integration/18-count.bats."
 
 
 def counted(report):
@@ -16,35 +15,30 @@ def counted(report):
         return int(f.read().split()[1]) / 1000
 
 
-def of_start(here, bundle, name, argv, wrap):
+def of_start(here):
     report = here.path("steps")
-    argv = [*argv, "run", "-b", bundle.dir, "bench"]
-    for under in [], STEPS + [report, name]:  # what the first run leaves for the next, a filter that it compiled, is there
-        words = under + argv
-        subprocess.run(wrap(words) if wrap else words, check=True, stdout=subprocess.DEVNULL)
+    bundle = Bundle(here, "instructions", ["true"])
+    argv = [f"{BIN}/joblet-runtime", "run", "-b", bundle.dir, "bench"]
+    for under in [], [*STEPS, report, "joblet-runtime"]:  # what the first run leaves for the next, a filter that it compiled, is there
+        subprocess.run(under + argv, check=True, stdout=subprocess.DEVNULL)
     return counted(report)
 
 
-def of_life(here, name, program):
+def of_life(here):
     report = here.path("steps")
-    shim = Shim(here, program, ["true"], under=[*STEPS, report, name])
+    shim = Shim(here, f"{BIN}/joblet-shim", ["true"], under=[*STEPS, report, "joblet-shim"])
     shim.start()
-    until(f"{name} has ended", lambda: os.path.exists(shim.exit), 600)
+    until("joblet-shim has ended", lambda: os.path.exists(shim.exit), 600)
     shim.first.wait()
     shim.end()
     return counted(report)
 
 
 def instructions(here, _reps):
-    bundle = Bundle(here, "instructions", ["true"])
-    return [
-        Group("start-instructions", "instructions of `run` of `true`, without those of `true`", "k",
-              [Line("joblet-runtime run", [of_start(here, bundle, "joblet-runtime", [f"{BIN}/joblet-runtime"], None)]),
-               Line("crun run", [of_start(here, bundle, "crun", ["crun"], for_crun)])], NOTE),
-        Group("shim-instructions", "instructions of the life of a shim around a job of `true`", "k",
-              [Line("joblet-shim", [of_life(here, "joblet-shim", f"{BIN}/joblet-shim")]),
-               Line("conmon", [of_life(here, "conmon", "conmon")])], NOTE),
-    ]
+    return [Group("instructions", "of a `run` of `true`, without those of `true`, and of the life of a shim around one", "k",
+                  [Line("joblet-runtime run", [of_start(here)]), Line("joblet-shim", [of_life(here)])],
+                  "In thousands, of user space, one by one: no peer goes through this in a bearable time. Held to limits by "
+                  "tests/integration/18-count.bats.", is_beside=False)]
 
 
 rows = {"instructions": instructions}

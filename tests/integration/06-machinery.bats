@@ -162,6 +162,9 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 	while IFS='|' read -r what words; do
 		WHAT=$what run tree/hack/integration.sh
 		[ "$status" -ne 0 ] && [[ $output == *$words* ]] || { echo "not found: $what: $output"; false; }
+		# And the run takes it away when it ends.
+		name=$(grep -om1 'joblet-test-....' <<<"$output" || true)
+		[ -z "$name" ] || (. "$SOURCE/hack/traces.sh" && [ -z "$(test_traces "$name")" ])
 	done <<-'END'
 		sleep $MARK 3>&- &|sleep
 		mkdir /tmp/$JOBLET_TEST_NAME-home|# file /tmp/joblet-test
