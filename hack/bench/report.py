@@ -78,7 +78,7 @@ def text(groups):
 
 def markdown(groups):
     out = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    out += ["| " + " | ".join(row) + " |" for group in groups for row in cells(group)]
+    out += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for group in groups for row in cells(group)]
     out += ["", "What the rows are:", ""]
     out += [f"- **{group.name}** – {group.title}. {group.note}".rstrip() for group in groups]
     return "\n".join(out)
