@@ -51,8 +51,8 @@ static enum runs what_runs(pid_t pid)
 	char path[64], text[4096] = "";
 
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	cleanup_fclose FILE *f = fopen(path, "re");
-	if (f && fread(text, 1, sizeof(text) - 1, f) == 0)
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
 		return OTHER;
 	const char *slash = strrchr(text, '/');
 	return strcmp(slash ? slash + 1 : text, counted) == 0 ? COUNTED : OTHER;
