@@ -267,6 +267,7 @@ class Shim:
                  "--runtime-arg", "--root", "--runtime-arg", self.root]
         sync_r, sync_w = os.pipe()
         start_r, start_w = os.pipe()
+        began = time.monotonic()
         self.first = subprocess.Popen(words, env={**os.environ, "_OCI_SYNCPIPE": str(sync_w), "_OCI_STARTPIPE": str(start_r)}, pass_fds=(sync_w, start_r),
                                       stdin=subprocess.DEVNULL, cwd=folder)
         os.close(sync_w)
@@ -275,6 +276,7 @@ class Shim:
         os.close(start_w)
         with os.fdopen(sync_r, "rb") as f:
             answer = json.loads(f.readline() or b"{}")
+        self.took = time.monotonic() - began  # until the container is made and its process is named
         if answer.get("data", -1) <= 0:
             raise SystemExit(f"bench: {program}: {answer}")
         with open(f"{folder}/shim.pid", encoding="ascii") as f:
@@ -301,6 +303,19 @@ class Shim:
         if os.path.exists(self.log):
             os.unlink(self.log)
         shutil.rmtree(self.bundle.dir)
+
+
+def create_alone(here):
+    """Seconds of joblet-runtime's `create`, as a shim calls it."""
+    bundle = Bundle(here, "create", ["true"])
+    runtime = [f"{place.BIN}/joblet-runtime", "--root", here.make_dir("shim-root")]
+    began = time.monotonic()
+    subprocess.run([*runtime, "create", "-b", bundle.dir, "--pid-file", f"{bundle.dir}/pid", bundle.id], check=True, cwd=bundle.dir,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    took = time.monotonic() - began
+    run([*runtime, "delete", "-f", bundle.id])
+    shutil.rmtree(bundle.dir)
+    return took
 
 
 def rollup(pid):
