@@ -8,7 +8,10 @@ load helpers/rootless
 
 setup_file() { rt_setup_file; rl_setup_file; }
 setup() { rl_setup; }
-teardown() { rt_teardown; }
+teardown() {
+	[ -z "${OTHER:-}" ] || pkill -KILL -P "$OTHER" || true
+	rt_teardown
+}
 
 # What the program prints about itself, one `name value` a line.
 ABOUT='for k in Uid Gid Groups CapPrm CapEff CapBnd NoNewPrivs; do
@@ -142,10 +145,12 @@ start_sleeper() {
 	pid=$(rl state "$ID" | jq .pid)
 	rl ps -f json "$ID" | jq -e --argjson p "$pid" 'index($p) != null'
 	# a process of the user's in another pid namespace is no member
-	as_user unshare -rpf sleep 1000 3>&- &
-	other=$!
+	as_user unshare -rpf --kill-child sleep 1000 3>&- &
+	OTHER=$!
 	[ "$(rl_pids)" -eq 3 ]
-	kill "$other"
+	pkill -KILL -P "$OTHER"
+	wait "$OTHER" || true
+	OTHER=
 	rl kill -a "$ID" KILL
 	wait_status "$ID" stopped
 	[ ! -e "/proc/$pid" ] || [ "$(awk '{ print $3 }' "/proc/$pid/stat")" = Z ]
