@@ -2,6 +2,7 @@
 // Whether a request may become a job, field by field, and its defaults. What a client says is checked here
 // whatever the gateway checked before. Pure: makes no system call.
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "jobletd/job_private.h"
@@ -210,6 +211,16 @@ static bool has_dots(const char *path)
 	return false;
 }
 
+static bool has_long_name(const char *path)
+{
+	for (const char *p = path; *p; p += strcspn(p, "/")) {
+		p += strspn(p, "/");
+		if (strcspn(p, "/") > NAME_MAX)
+			return true;
+	}
+	return false;
+}
+
 static bool is_below(const char *path, const char *dir)
 {
 	size_t n = strlen(dir);
@@ -230,6 +241,9 @@ static int check_work_dir(struct job_request *r, struct err *e)
 	    !str_is_utf8(dir, strlen(dir)))
 		return err_set(e, -EINVAL,
 			       "work directory \"%.200s\": must be an absolute path without . and ..", dir);
+	if (has_long_name(dir))
+		return err_set(e, -EINVAL, "work directory \"%.100s…\": a name in it is longer than %d bytes",
+			       dir, NAME_MAX);
 	if (is_below(dir, "/proc") || is_below(dir, "/sys") || is_below(dir, "/dev"))
 		return err_set(e, -EINVAL, "work directory \"%.200s\": not below /proc, /sys or /dev", dir);
 	return 0;

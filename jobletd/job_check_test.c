@@ -56,6 +56,9 @@ static void set(char **p, const char *s)
 	*p = xstrdup(s);
 }
 
+#define X16  "xxxxxxxxxxxxxxxx"
+#define X64  X16 X16 X16 X16
+#define X256 X64 X64 X64 X64
 #define REFUSED_STR(field, value, text)                                                                      \
 	do {                                                                                                 \
 		struct job_request *r_ = request();                                                          \
@@ -151,6 +154,7 @@ static void numbers(void)
 	REFUSED_STR(work_dir, "/work/../etc", "absolute");
 	REFUSED_STR(work_dir, "/proc/self/fd/3", "not below");
 	REFUSED_STR(work_dir, "/dev", "not below");
+	REFUSED_STR(work_dir, "/work/a/" X256 "/b", "longer than 255");
 	REFUSED_STR(runtime, "python-3.11", "runtimes are not supported");
 	REFUSED_STR(network, "bridge", "only none");
 	REFUSED_NUM(gpu_count, 1, "GPU");
