@@ -154,10 +154,10 @@ no_unit() {
 	[ "$output" = "$UNIT 33554432 20 33554432 20"$'\nnot-found\ngone' ]
 }
 
-@test "systemd: podman with its systemd cgroup manager: limits in force, and nothing left" {
+@test "systemd: podman with its systemd cgroup manager and joblet-shim: limits in force, out of memory told, and nothing left" {
 	command -v podman >/dev/null || skip "podman is missing"
 	pod() { timeout 300 podman --root "$BATS_TEST_TMPDIR/storage" --runroot "$BATS_TEST_TMPDIR/run" --storage-driver vfs --cgroup-manager systemd \
-		--runtime "$RUNTIME" --runtime-flag "root=$ROOT" "$@"; }
+		--conmon "${RUNTIME%-runtime}-shim" --runtime "$RUNTIME" --runtime-flag "root=$ROOT" "$@"; }
 	pod run -d --name c --net none --memory 64m --pids-limit 50 --cgroup-parent "$SLICE" --rootfs "$ROOTFS" sleep 1000
 	UNIT=libpod-$(pod inspect -f '{{.Id}}' c).scope DIR=/sys/fs/cgroup/$SLICE/$UNIT
 	[ "$(property ActiveState) $(property MemoryMax) $(property TasksMax)" = "active 67108864 50" ]
@@ -166,4 +166,7 @@ no_unit() {
 	pod rm -f -t 0 c
 	[ "$(property LoadState)" = not-found ]
 	[ ! -e "$DIR" ]
+	run pod run --name o --net none --memory 16m --memory-swap 16m --cgroup-parent "$SLICE" --rootfs "$ROOTFS" sh -c 'x=x; while :; do x=$x$x; done'
+	[ "$(pod inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' o)" = "true 137" ]
+	pod rm -f -t 0 o
 }
