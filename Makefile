@@ -223,9 +223,10 @@ install: $(INSTALLED)
 	$(Q)install -m 0644 runtimes/base/runtime.yaml $(sharedir)/base.yaml
 	$(Q)sed 's|/usr/local/bin|$(PREFIX)/bin|' hack/joblet.service >$(unitdir)/joblet.service
 	$(Q)chmod 0644 $(unitdir)/joblet.service
+	$(Q)install -m 0644 hack/joblet.socket $(unitdir)/joblet.socket
 
 uninstall:
-	$(Q)rm -f $(addprefix $(bindir)/,$(notdir $(INSTALLED) $(SCRIPTS))) $(unitdir)/joblet.service
+	$(Q)rm -f $(addprefix $(bindir)/,$(notdir $(INSTALLED) $(SCRIPTS))) $(addprefix $(unitdir)/,joblet.service joblet.socket)
 	$(Q)rm -f $(foreach m,$(MANUALS),$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 	$(Q)rm -rf $(sharedir)
 

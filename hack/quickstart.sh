@@ -66,10 +66,13 @@ running_pid() {
 }
 
 stop_daemon() {
-	local pid
-	if uses_systemd && systemctl cat joblet.service >/dev/null 2>&1; then
-		systemctl disable --now --quiet joblet.service
-	fi
+	local pid unit
+	# The socket first: it would start the service again.
+	for unit in joblet.socket joblet.service; do
+		if uses_systemd && systemctl cat "$unit" >/dev/null 2>&1; then
+			systemctl disable --now --quiet "$unit"
+		fi
+	done
 	pid=$(running_pid) || return 0
 	say "stopping jobletd ($pid)"
 	# The wait is on a pidfd: it ends when the process does.

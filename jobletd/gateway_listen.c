@@ -72,6 +72,16 @@ int gateway_listen_inherited(int *out, struct err *e)
 	return 0;
 }
 
+void gateway_listen_address(int fd, char out[GATEWAY_ADDRESS_MAX])
+{
+	struct sockaddr_storage a = {0};
+	socklen_t len = sizeof(a);
+
+	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0 ||
+	    getnameinfo((struct sockaddr *)&a, len, out, GATEWAY_ADDRESS_MAX, NULL, 0, NI_NUMERICHOST) != 0)
+		snprintf(out, GATEWAY_ADDRESS_MAX, "?");
+}
+
 unsigned gateway_listen_port(int fd)
 {
 	struct sockaddr_storage a = {0};

@@ -12,3 +12,6 @@ int gateway_listen(const char *address, unsigned port, int *out, struct err *e) 
 // is the caller's, non-blocking; 1 when it passed none. -EINVAL when it is not just one listening TCP socket.
 int gateway_listen_inherited(int *out, struct err *e) attr_must_check;
 unsigned gateway_listen_port(int fd);
+// Where it listens: the address as getnameinfo(3) writes it without a name.
+#define GATEWAY_ADDRESS_MAX 64
+void gateway_listen_address(int fd, char out[GATEWAY_ADDRESS_MAX]);

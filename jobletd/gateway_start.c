@@ -72,6 +72,11 @@ unsigned gateway_port(const struct gateway *g)
 	return gateway_listen_port(g->listen_fd);
 }
 
+void gateway_address(const struct gateway *g, char out[GATEWAY_ADDRESS_MAX])
+{
+	gateway_listen_address(g->listen_fd, out);
+}
+
 static int user_ids(const char *name, uid_t *uid, gid_t *gid, struct err *e)
 {
 	struct passwd pw, *found = NULL;

@@ -8,6 +8,7 @@
 
 #include "jobletd/config.h"
 #include "jobletd/gateway/wire.h"
+#include "jobletd/gateway_listen.h"
 #include "lib/base/base.h"
 #include "lib/base/err.h"
 
@@ -30,6 +31,7 @@ struct gateway_events {
 int gateway_open(const struct config *cfg, sd_event *loop, const struct gateway_events *ev, void *userdata,
 		 struct gateway **out, struct err *e) attr_must_check;
 unsigned gateway_port(const struct gateway *g); // the one that was bound
+void gateway_address(const struct gateway *g, char out[GATEWAY_ADDRESS_MAX]);
 
 // Starts the process. Its log goes to log_fd. Whether it could serve is told by ready or failed.
 int gateway_start(struct gateway *g, int log_fd, struct err *e) attr_must_check;

@@ -188,8 +188,10 @@ static void on_ready(void *userdata)
 		stop_loop(d, 1);
 		return;
 	}
-	log_info("jobletd %s listens on %s port %u", JOBLET_VERSION, d->cfg->server.address, port);
-	sd_notifyf(0, "READY=1\nSTATUS=listening on %s port %u", d->cfg->server.address, port);
+	char address[GATEWAY_ADDRESS_MAX];
+	gateway_address(d->gateway, address);
+	log_info("jobletd %s listens on %s port %u", JOBLET_VERSION, address, port);
+	sd_notifyf(0, "READY=1\nSTATUS=listening on %s port %u", address, port);
 }
 
 static void on_failed(void *userdata, const char *text)

@@ -236,8 +236,9 @@ activate() {
 	cat >"$DAEMON_HOME/activated/jobletd" <<-EOF
 		#!/usr/bin/python3
 		import fcntl, os, socket, sys
-		tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
-		tcp.bind(("127.0.0.1", 0))
+		tcp, udp = socket.socket(socket.AF_INET6), socket.socket(type=socket.SOCK_DGRAM)
+		tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+		tcp.bind(("::ffff:127.0.0.1", 0))
 		tcp.listen()
 		print(tcp.getsockname()[1], file=open("$DAEMON_HOME/bound", "w"), flush=True)
 		passed = [fcntl.fcntl(s, fcntl.F_DUPFD, 100) for s in [$1]]
@@ -254,6 +255,18 @@ activate() {
 	activate tcp
 	daemon_start
 	[ "$DAEMON_PORT" = "$(cat "$DAEMON_HOME/bound")" ]
+	grep -q "listens on ::ffff:127.0.0.1 port $DAEMON_PORT" "$DAEMON_HOME/jobletd.log" # and not what the configuration says
+	jc call Health.Check
+}
+
+@test "socket activation: a gateway that died has a successor on the same socket" {
+	activate tcp
+	daemon_start
+	kill -KILL "$(gateway_pid)"
+	for _ in $(seq 600); do
+		! grep -q "gateway started again" "$DAEMON_HOME/jobletd.log" || break
+		sleep 0.05
+	done
 	jc call Health.Check
 }
 

@@ -122,6 +122,22 @@ has_new_pid() { [ "$(property ActiveState)" = active ] && [ "$(property MainPID)
 	systemctl restart joblet.service
 }
 
+@test "systemd: socket activation: the first client starts the service, and again after it was stopped" {
+	systemctl stop joblet.service
+	systemctl start joblet.socket
+	for time in first second; do
+		[ "$(property ActiveState)" = inactive ]
+		run rnx job run echo "$time"
+		echo "$output"
+		[ "$status" -eq 0 ]
+		[ "${lines[-1]}" = "$time" ]
+		[[ $(property ActiveState)/$(property StatusText) == "active/listening on "*" port 50051" ]]
+		systemctl stop joblet.service
+	done
+	systemctl stop joblet.socket
+	systemctl start joblet.service
+}
+
 @test "systemd: --stop disables the service, --uninstall leaves nothing" {
 	start_job
 	quickstart --stop
